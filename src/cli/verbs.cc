@@ -1,0 +1,14 @@
+#include "cli/verbs.h"
+
+#include <CLI/CLI.hpp>
+
+namespace bgl::cli {
+
+void add_verbs(CLI::App& app, Status& status) {
+  (void)app;
+  (void)status;
+}
+
+void set_example(CLI::App& verb, const char* example) { verb.footer(std::string("Example:\n  ") + example); }
+
+}  // namespace bgl::cli

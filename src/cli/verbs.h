@@ -1,0 +1,19 @@
+// The verbs of bgl. Each source cli/<verb>.cc adds one subcommand whose callback fills `status`; main prints a failure as one
+// line "bgl <verb>: <message>" on stderr and exits 1 (2 for a wrong command line).
+#pragma once
+
+#include "base/status.h"
+
+namespace CLI {
+class App;
+}
+
+namespace bgl::cli {
+
+// Adds every verb to `app`, in the order a model lives.
+void add_verbs(CLI::App& app, Status& status);
+
+// Gives `verb` the closing lines of its --help: one example that can be pasted.
+void set_example(CLI::App& verb, const char* example);
+
+}  // namespace bgl::cli
