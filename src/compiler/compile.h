@@ -1,0 +1,35 @@
+// The AI compiler: from pending graph nodes to numbers. Read compile.cc first: it names every stage in order.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "compiler/executable.h"
+#include "compiler/graph.h"
+
+namespace bgl::compiler {
+
+struct Options {
+  bool fuse = true;     // false: one kernel a node
+  bool verify = false;  // check the graph after every pass
+};
+
+// Turns a graph into an executable. Errors: an operator that cannot be lowered, a kernel that does not compile.
+Result<std::shared_ptr<const Executable>> compile(Graph graph, const Options& options);
+
+// Computes `values` and everything they wait for; afterwards their nodes hold buffers. Executables are cached by structure for the
+// whole process. BGL_EAGER=1 turns fusion off. Thread-safe; one graph runs at a time.
+Status evaluate(const std::vector<ops::Value>& values);
+
+struct Counters {
+  int64_t graphs_run = 0;
+  int64_t graphs_compiled = 0;
+  double compile_seconds = 0;
+};
+Counters counters();
+// The executable that ran last in this process: for reports and `bgl explain`.
+std::shared_ptr<const Executable> last_executable();
+// While set, run() reports every step to it. Not thread-safe.
+void set_step_listener(StepListener listener);
+
+}  // namespace bgl::compiler

@@ -1,0 +1,79 @@
+// A compiled graph: a flat list of launches over leaves, outputs and offsets into one arena. It holds no tensor and may be run
+// again with other leaves of the same shapes.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "ops/buffer.h"
+#include "ops/lowering.h"
+
+namespace bgl::lang {
+class Kernel;
+}
+
+namespace bgl::compiler {
+
+// Where a piece of memory is found when the graph runs.
+struct Place {
+  enum class Kind : uint8_t { kLeaf, kOutput, kArena, kScalar } kind = Kind::kArena;
+  int index = 0;       // of the leaf, output or scalar
+  int64_t offset = 0;  // bytes
+};
+
+struct StepSlot {
+  ops::Slot::Kind kind = ops::Slot::Kind::kI64;
+  Place place;
+  int64_t i64 = 0;
+  float f32 = 0;
+};
+
+struct Step {
+  std::shared_ptr<const lang::Function> function;
+  void* kernel = nullptr;  // owned by the process's kernel cache
+  std::array<int64_t, 3> grid{1, 1, 1};
+  std::vector<StepSlot> slots;
+  std::function<Status(const ops::HostCall&)> host;
+  std::string name;   // "matmul", "add+mul+tanh"
+  std::string where;  // the label of the (first) node
+  double flops = 0, bytes = 0;
+};
+
+struct MemoryReport {
+  int64_t arena_bytes = 0;        // the plan's peak
+  int64_t lower_bound_bytes = 0;  // most bytes alive at once
+  int64_t output_bytes = 0;       // results that outlive the run and are not written into donated leaves
+  int64_t leaf_bytes = 0;
+};
+
+struct Executable {
+  std::vector<Step> steps;
+  size_t leaves = 0;
+  size_t scalars = 0;
+  // Per output: its size, and the leaf whose memory it takes (-1: fresh memory) or the leaf or output it simply is.
+  struct Output {
+    int64_t bytes = 0;
+    int takes_leaf = -1;
+    int is_leaf = -1;
+    int same_as = -1;
+  };
+  std::vector<Output> outputs;
+  MemoryReport memory;
+};
+
+// Called after each step with its index and CPU seconds; for profiles. Null: nobody listens.
+using StepListener = std::function<void(size_t step, double seconds)>;
+
+// Runs every step in order. Returns one buffer an output. A failing step's Status names the operator and its label.
+Result<std::vector<std::shared_ptr<ops::Buffer>>> run(const Executable& executable,
+                                                     std::span<const std::shared_ptr<ops::Buffer>> leaves,
+                                                     std::span<const double> scalars, std::span<const uint8_t> scalar_types,
+                                                     const StepListener& listener = nullptr);
+
+}  // namespace bgl::compiler

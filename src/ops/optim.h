@@ -1,0 +1,10 @@
+// The operators of optim.cc, for the table.
+#pragma once
+
+#include <span>
+
+#include "ops/op_def.h"
+
+namespace bgl::ops {
+std::span<const OpDef> optim_ops();
+}

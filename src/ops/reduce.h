@@ -1,0 +1,10 @@
+// The operators of reduce.cc, for the table.
+#pragma once
+
+#include <span>
+
+#include "ops/op_def.h"
+
+namespace bgl::ops {
+std::span<const OpDef> reduce_ops();
+}

@@ -1,0 +1,10 @@
+// The operators of softmax.cc, for the table.
+#pragma once
+
+#include <span>
+
+#include "ops/op_def.h"
+
+namespace bgl::ops {
+std::span<const OpDef> softmax_ops();
+}
