@@ -36,9 +36,9 @@ struct StepSlot {
 
 struct Step {
   std::shared_ptr<const lang::Function> function;
-  void* kernel = nullptr;  // owned by the process's kernel cache
+  const lang::Kernel* kernel = nullptr;  // owned by the process's kernel cache; null: host code
   std::array<int64_t, 3> grid{1, 1, 1};
-  std::vector<StepSlot> slots;
+  std::vector<StepSlot> slots;  // of the kernel; for host code one pointer an operand
   std::function<Status(const ops::HostCall&)> host;
   std::string name;   // "matmul", "add+mul+tanh"
   std::string where;  // the label of the (first) node
@@ -62,6 +62,7 @@ struct Executable {
     int takes_leaf = -1;
     int is_leaf = -1;
     int same_as = -1;
+    int scalar = -1;  // a run-time number that is a result itself
   };
   std::vector<Output> outputs;
   MemoryReport memory;

@@ -71,7 +71,9 @@ Values plan_places(const Graph& graph, const std::vector<Lowered>& lowered, Exec
       out.is_leaf = n.leaf + r.out;
     } else if (const auto seen = v.places.find(r); seen != v.places.end() && seen->second.kind == Place::Kind::kOutput) {
       out.same_as = seen->second.index;
-    } else if (n.scalar < 0) {
+    } else if (n.scalar >= 0) {
+      out.scalar = n.scalar;
+    } else {
       v.places[r] = {Place::Kind::kOutput, static_cast<int>(i), 0};
       if (const auto t = takes.find(r); t != takes.end()) {
         out.takes_leaf = t->second;

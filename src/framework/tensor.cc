@@ -43,6 +43,7 @@ struct ViewStep {
 struct Storage {
   Value value;
   uint64_t version = 0;
+  bool requires_grad = false;  // a parameter: its value is always a leaf that requires a gradient
 };
 
 }  // namespace
@@ -53,7 +54,6 @@ struct Tensor::Impl {
   ops::TensorMeta meta;
   Value seen;  // the view's value at version `seen_version`
   uint64_t seen_version = 0;
-  bool requires_grad = false;
   Tensor grad;
 
   Impl();
@@ -81,6 +81,15 @@ void evaluate_or_throw(const std::vector<Value>& values) {
   if (Status s = compiler::evaluate(values); !s.ok()) throw Error(std::move(s));
 }
 
+// A parameter that was written to gets its new bytes now, as a leaf, so that gradients stop at it.
+void settle(Storage& storage) {
+  Value& v = storage.value;
+  if (!storage.requires_grad || v.node->op->op_class == ops::OpClass::kLeaf) return;
+  if (!v.node->computed()) evaluate_or_throw({v});
+  v = ops::make_leaf(v.meta(), v.node->buffers[static_cast<size_t>(v.index)], true);
+  storage.version++;
+}
+
 }  // namespace
 
 Tensor::Impl::Impl() { live_impls().insert(this); }
@@ -91,6 +100,7 @@ Tensor::Tensor(Value value) : impl_(new_impl(std::move(value))) {}
 Value Tensor::value() const {
   BGL_REQUIRE(impl_, "an undefined tensor was used");
   Impl& i = *impl_;
+  settle(*i.storage);
   if (i.seen_version != i.storage->version || !i.seen) {
     Value v = i.storage->value;
     for (const ViewStep& step : i.steps) v = step.apply(v);
@@ -132,16 +142,18 @@ Tensor Tensor::from_vector(std::span<const int64_t> data, const Shape& shape) { 
 Tensor Tensor::full(const Shape& shape, double value, DType dtype) { return Tensor(ops::full(shape, value, dtype)); }
 Tensor Tensor::arange(int64_t n, DType dtype) { return Tensor(ops::arange(n, dtype)); }
 
-bool Tensor::requires_grad() const { return impl_ && (impl_->requires_grad || value().node->requires_grad); }
+bool Tensor::requires_grad() const { return impl_ && value().node->requires_grad; }
 
 Tensor& Tensor::requires_grad_(bool on) {
   BGL_REQUIRE(impl_ && impl_->steps.empty(), "[requires_grad_] only a whole tensor, not a view, can require a gradient");
+  Storage& storage = *impl_->storage;
+  if (storage.requires_grad == on) return *this;
   Value v = value();
-  BGL_REQUIRE(!v.node->requires_grad || impl_->requires_grad, "[requires_grad_] only a leaf can require a gradient");
-  evaluate_or_throw({v});
-  impl_->requires_grad = on;
-  impl_->storage->value = ops::make_leaf(impl_->meta, v.node->buffers[static_cast<size_t>(v.index)], on);
-  impl_->storage->version++;
+  BGL_REQUIRE(!v.node->requires_grad || storage.requires_grad, "[requires_grad_] only a leaf can require a gradient");
+  if (!v.node->computed()) evaluate_or_throw({v});
+  storage.requires_grad = on;
+  storage.value = ops::make_leaf(impl_->meta, v.node->buffers[static_cast<size_t>(v.index)], on);
+  storage.version++;
   return *this;
 }
 
@@ -158,7 +170,7 @@ void Tensor::backward(const Tensor& seed) const {
   // Leaves know no tensors; the live tensors know their leaves.
   std::unordered_map<const ops::Node*, Impl*> owners;
   for (Impl* impl : live_impls()) {
-    if (impl->requires_grad && impl->steps.empty()) owners[impl->storage->value.node.get()] = impl;
+    if (impl->storage->requires_grad && impl->steps.empty()) owners[impl->storage->value.node.get()] = impl;
   }
   const std::vector<Value> leaves = compiler::differentiable_leaves(out);
   const std::vector<Value> grads = compiler::differentiate(out, leaves, seed.defined() ? seed.value() : Value{});
@@ -210,25 +222,22 @@ std::vector<int64_t> Tensor::to_int_vector() const {
 }
 
 namespace {
-Tensor make_view(const Tensor& base, ViewStep step) {
-  auto impl = std::make_shared<Tensor::Impl>();
+std::shared_ptr<Tensor::Impl> view_impl(const Tensor& base, ViewStep step) {
   const Value v = step.apply(base.value());
+  auto impl = std::make_shared<Tensor::Impl>();
   impl->storage = base.impl()->storage;
   impl->steps = base.impl()->steps;
   impl->steps.push_back(std::move(step));
   impl->meta = v.meta();
   impl->seen = v;
   impl->seen_version = impl->storage->version;
-  Tensor t;
-  t = Tensor(v);
-  *t.impl() = *impl;
-  return t;
+  return impl;
 }
 }  // namespace
 
 Tensor Tensor::reshape(const Shape& shape) const {
   Shape full = ops::reshape(value(), shape).shape();
-  return make_view(*this, {ViewStep::Kind::kReshape, full});
+  return Tensor(view_impl(*this, {ViewStep::Kind::kReshape, full}));
 }
 Tensor Tensor::view(const Shape& shape) const {
   // Whether strides can express it is a matter of the steps so far; replay them on a layout.
@@ -250,7 +259,7 @@ Tensor Tensor::view(const Shape& shape) const {
 Tensor Tensor::permute(const std::vector<int64_t>& dims) const {
   std::vector<int64_t> order;
   for (const int64_t d : dims) order.push_back(ops::normalize_dim(d, dim(), "permute"));
-  return make_view(*this, {ViewStep::Kind::kPermute, order});
+  return Tensor(view_impl(*this, {ViewStep::Kind::kPermute, order}));
 }
 Tensor Tensor::transpose(int64_t a, int64_t b) const {
   std::vector<int64_t> order;
@@ -260,7 +269,7 @@ Tensor Tensor::transpose(int64_t a, int64_t b) const {
   return permute(order);
 }
 Tensor Tensor::expand(const Shape& shape) const {
-  return make_view(*this, {ViewStep::Kind::kExpand, ops::expand(value(), shape).shape()});
+  return Tensor(view_impl(*this, {ViewStep::Kind::kExpand, ops::expand(value(), shape).shape()}));
 }
 Tensor Tensor::slice(int64_t dim, int64_t start, int64_t end, int64_t step) const {
   const int64_t d = ops::normalize_dim(dim, this->dim(), "slice");
@@ -269,7 +278,7 @@ Tensor Tensor::slice(int64_t dim, int64_t start, int64_t end, int64_t step) cons
   if (end < 0) end += n;
   start = std::clamp<int64_t>(start, 0, n);
   end = std::clamp<int64_t>(end, start, n);
-  return make_view(*this, {ViewStep::Kind::kSlice, {d, start, end, step}});
+  return Tensor(view_impl(*this, {ViewStep::Kind::kSlice, {d, start, end, step}}));
 }
 Tensor Tensor::select(int64_t dim, int64_t index) const {
   const int64_t d = ops::normalize_dim(dim, this->dim(), "select");
@@ -282,7 +291,7 @@ Tensor Tensor::select(int64_t dim, int64_t index) const {
 
 Tensor& Tensor::copy_(const Tensor& source) {
   BGL_REQUIRE(impl_, "an undefined tensor was used");
-  BGL_REQUIRE(!ops::grad_enabled() || !impl_->requires_grad, "[in-place] a leaf that requires a gradient is written to: use NoGrad");
+  BGL_REQUIRE(!ops::grad_enabled() || !impl_->storage->requires_grad, "[in-place] a leaf that requires a gradient is written to: use NoGrad");
   Value part = ops::expand(ops::cast(source.value(), dtype()), shape());
   // The values along the chain of views, then back up with the part replaced.
   std::vector<Value> chain = {impl_->storage->value};
@@ -319,37 +328,23 @@ Tensor operator*(const Tensor& a, double b) { return Tensor(ops::mul(a.value(), 
 Tensor operator/(const Tensor& a, double b) { return Tensor(ops::div(a.value(), b)); }
 Tensor operator-(const Tensor& a) { return Tensor(ops::neg(a.value())); }
 
-namespace {
-
-// After a run: a parameter's computed value becomes a leaf that requires a gradient again, and `seen` does not keep old values.
-void settle(Tensor::Impl& impl) {
-  Value& v = impl.storage->value;
-  if (impl.requires_grad && v.node->computed() && v.node->op->op_class != ops::OpClass::kLeaf) {
-    v = ops::make_leaf(v.meta(), v.node->buffers[static_cast<size_t>(v.index)], true);
-    impl.storage->version++;
-  }
-}
-
-}  // namespace
-
 void eval(std::span<const Tensor> tensors) {
   std::vector<Value> values;
   for (const Tensor& t : tensors) values.push_back(t.value());
   evaluate_or_throw(values);
-  for (const Tensor& t : tensors) settle(*t.impl());
 }
 
 void eval_all_pending() {
   std::vector<Value> values;
   std::unordered_set<const ops::Node*> seen;
   for (Tensor::Impl* impl : live_impls()) {
-    if (impl->seen_version != impl->storage->version) impl->seen = {};
-    const Value& v = impl->steps.empty() ? impl->storage->value : impl->seen;
-    if (v && !v.node->computed() && seen.insert(v.node.get()).second) values.push_back(v);
+    if (impl->seen_version != impl->storage->version || impl->storage->requires_grad) impl->seen = {};
+    const Value& v = impl->storage->value;
+    if (!v.node->computed() && seen.insert(v.node.get()).second) values.push_back(v);
   }
   std::sort(values.begin(), values.end(), [](const Value& a, const Value& b) { return a.node->id < b.node->id; });
   evaluate_or_throw(values);
-  for (Tensor::Impl* impl : live_impls()) settle(*impl);
+  for (Tensor::Impl* impl : live_impls()) settle(*impl->storage);
 }
 
 }  // namespace bgl::framework

@@ -86,6 +86,7 @@ class Tensor {
   const std::shared_ptr<Impl>& impl() const { return impl_; }
 
  private:
+  explicit Tensor(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
   std::shared_ptr<Impl> impl_;
 };
 

@@ -23,7 +23,7 @@ std::vector<TensorMeta> infer_attention(Metas in, const Attrs&) {
     BGL_REQUIRE(m.dtype == DType::kF32 && m.shape.size() == 4, "[attention] got {} {}: q, k and v are float32 of rank 4",
                 dtype_name(m.dtype), shape_text(m.shape));
   }
-  BGL_REQUIRE(k == v && k[0] == q[0] && k[3] == q[3] && k[1] > 0 && q[1] % k[1] == 0, "[attention] got q {}, k {}, v {}", shape_text(q),
+  BGL_REQUIRE(k == v && k[0] == q[0] && k[3] == q[3] && k[1] > 0 && q[1] % k[1] == 0 && q[3] <= kernels::kMaxHeadWidth, "[attention] got q {}, k {}, v {}", shape_text(q),
               shape_text(k), shape_text(v));
   return {in[0], {DType::kF32, {q[0], q[1], q[2]}}};
 }
@@ -90,11 +90,11 @@ std::vector<RefTensor> ref_attention_grad(std::span<const RefTensor> in, const A
   return out;
 }
 
-// paged_attention(q[N,H,D], k_pages[P,64,G,D], v_pages, pages[N,M], lengths[N]); numbers {scale}
+// paged_attention(q[N,H,D], k_pages[P,G,D,64], v_pages[P,G,64,D], pages[N,M], lengths[N]); numbers {scale}
 std::vector<TensorMeta> infer_paged(Metas in, const Attrs&) {
-  const Shape &q = in[0].shape, &k = in[1].shape;
-  BGL_REQUIRE(q.size() == 3 && k.size() == 4 && k == in[2].shape && k[1] == kernels::kKeyBlock && k[3] == q[2] && q[1] % k[2] == 0 &&
-                  in[3].shape.size() == 2 && in[3].shape[0] == q[0] && in[4].shape == Shape{q[0]},
+  const Shape &q = in[0].shape, &k = in[1].shape, &v = in[2].shape;
+  BGL_REQUIRE(q.size() == 3 && k.size() == 4 && v == (Shape{k[0], k[1], k[3], k[2]}) && k[3] == kernels::kKeyBlock && k[2] == q[2] &&
+                  q[1] % k[1] == 0 && q[2] <= kernels::kMaxHeadWidth && in[3].shape.size() == 2 && in[3].shape[0] == q[0] && in[4].shape == Shape{q[0]},
               "[paged_attention] got q {}, k_pages {}, v_pages {}, pages {}, lengths {}", shape_text(q), shape_text(k),
               shape_text(in[2].shape), shape_text(in[3].shape), shape_text(in[4].shape));
   return {in[0]};
@@ -109,11 +109,11 @@ std::vector<RefTensor> ref_paged(std::span<const RefTensor> in, const Attrs& att
       RefTensor q1{{1, 1, 1, q[2]}, {}}, k1{{1, 1, len, q[2]}, {}}, v1 = k1;
       for (int64_t d = 0; d < q[2]; ++d) q1.data.push_back(in[0].at((n * q[1] + h) * q[2] + d));
       for (int64_t s = 0; s < len; ++s) {
-        const auto page = static_cast<int64_t>(in[3].at(n * in[3].shape[1] + s / k[1]));
+        const auto page = static_cast<int64_t>(in[3].at(n * in[3].shape[1] + s / k[3]));
+        const int64_t base = (page * k[1] + h / (q[1] / k[1])) * k[2] * k[3];
         for (int64_t d = 0; d < q[2]; ++d) {
-          const int64_t at = ((page * k[1] + s % k[1]) * k[2] + h / (q[1] / k[2])) * q[2] + d;
-          k1.data.push_back(in[1].at(at));
-          v1.data.push_back(in[2].at(at));
+          k1.data.push_back(in[1].at(base + d * k[3] + s % k[3]));
+          v1.data.push_back(in[2].at(base + s % k[3] * q[2] + d));
         }
       }
       for (const double x : ref_attention(std::vector<RefTensor>{q1, k1, v1}, {{0}, attrs.numbers})[0].data) out.data.push_back(x);
@@ -122,18 +122,23 @@ std::vector<RefTensor> ref_paged(std::span<const RefTensor> in, const Attrs& att
   return {out};
 }
 
-// write_pages(k_pages[P,64,G,D], x[N,G,D], slots[N])
-std::vector<TensorMeta> infer_write_pages(Metas in, const Attrs&) {
+// write_pages(pages, x[N,G,D], slots[N]); ints {transposed}: pages[P,G,D,64] for keys, else [P,G,64,D]
+std::vector<TensorMeta> infer_write_pages(Metas in, const Attrs& attrs) {
   const Shape &k = in[0].shape, &x = in[1].shape;
-  BGL_REQUIRE(k.size() == 4 && x.size() == 3 && k[2] == x[1] && k[3] == x[2] && in[2].shape == Shape{x[0]} && in[2].dtype == DType::kI64,
+  const size_t width = attrs.ints.at(0) ? 2 : 3;
+  BGL_REQUIRE(k.size() == 4 && x.size() == 3 && k[1] == x[1] && k[width] == x[2] && k[5 - width] == kernels::kKeyBlock &&
+                  in[2].shape == Shape{x[0]} && in[2].dtype == DType::kI64,
               "[write_pages] got pages {}, rows {}, slots {}", shape_text(k), shape_text(x), shape_text(in[2].shape));
   return {in[0]};
 }
-std::vector<RefTensor> ref_write_pages(std::span<const RefTensor> in, const Attrs&) {
+std::vector<RefTensor> ref_write_pages(std::span<const RefTensor> in, const Attrs& attrs) {
   RefTensor out = in[0];
-  const int64_t row = in[0].shape[2] * in[0].shape[3];
-  for (int64_t n = 0; n < in[1].shape[0]; ++n) {
-    for (int64_t j = 0; j < row; ++j) out.at(static_cast<int64_t>(in[2].at(n)) * row + j) = in[1].at(n * row + j);
+  const int64_t groups = in[1].shape[1], width = in[1].shape[2], places = kernels::kKeyBlock;
+  for (int64_t i = 0; i < numel(in[1].shape); ++i) {
+    const auto slot = static_cast<int64_t>(in[2].at(i / (groups * width)));
+    const int64_t g = i / width % groups, d = i % width;
+    const int64_t base = (slot / places * groups + g) * places * width;
+    out.at(base + (attrs.ints.at(0) ? d * places + slot % places : slot % places * width + d)) = in[1].at(i);
   }
   return {out};
 }
@@ -190,11 +195,13 @@ std::vector<Sample> samples_attention_grad() {
   return out;
 }
 std::vector<Sample> samples_paged() {
-  return {{{f32_in({3, 4, 8}), f32_in({6, 64, 2, 8}), f32_in({6, 64, 2, 8}), {{DType::kI64, {3, 2}}, 0, 6}, {{DType::kI64, {3}}, 1, 129}}, {{}, {0.3}}},
-          {{f32_in({1, 1, 20}), f32_in({2, 64, 1, 20}), f32_in({2, 64, 1, 20}), {{DType::kI64, {1, 1}}, 0, 2}, {{DType::kI64, {1}}, 1, 65}}, {{}, {0.3}}}};
+  return {{{f32_in({3, 4, 8}), f32_in({6, 2, 8, 64}), f32_in({6, 2, 64, 8}), {{DType::kI64, {3, 2}}, 0, 6}, {{DType::kI64, {3}}, 1, 129}}, {{}, {0.3}}},
+          {{f32_in({1, 1, 20}), f32_in({2, 1, 20, 64}), f32_in({2, 1, 64, 20}), {{DType::kI64, {1, 1}}, 0, 2}, {{DType::kI64, {1}}, 1, 65}}, {{}, {0.3}}}};
 }
 std::vector<Sample> samples_write_pages() {
-  return {{{f32_in({2, 64, 2, 4}), f32_in({1, 2, 4}), {{DType::kI64, {1}}, 0, 128}}, {}}, {{f32_in({1, 64, 1, 5}), f32_in({0, 1, 5}), {{DType::kI64, {0}}, 0, 1}}, {}}};
+  return {{{f32_in({2, 2, 4, 64}), f32_in({1, 2, 4}), {{DType::kI64, {1}}, 0, 128}}, {{1}, {}}},
+          {{f32_in({2, 2, 64, 4}), f32_in({1, 2, 4}), {{DType::kI64, {1}}, 0, 128}}, {{0}, {}}},
+          {{f32_in({1, 1, 64, 5}), f32_in({0, 1, 5}), {{DType::kI64, {0}}, 0, 1}}, {{0}, {}}}};
 }
 std::vector<Sample> samples_rope() {
   std::vector<Sample> out;
@@ -238,22 +245,22 @@ std::vector<OpDef> make_attention_table() {
   bwd.samples = samples_attention_grad;
   OpDef paged = fwd;
   paged.name = "paged_attention";
-  paged.signature = "paged_attention(q[N, H, D], k_pages[P, 64, G, D], v_pages, pages[N, M], lengths[N], scale) -> out[N, H, D]";
+  paged.signature = "paged_attention(q[N, H, D], k_pages[P, G, D, 64], v_pages[P, G, 64, D], pages[N, M], lengths[N], scale) -> out[N, H, D]";
   paged.infer = infer_paged;
   paged.reference = ref_paged;
   paged.gradient = nullptr;
   paged.cost = nullptr;
   paged.lower = [](Lowering& l, const Node& n) { kernels::lower_paged_attention(l, n.attrs.numbers[0]); };
-  paged.sharding = "nhd,pshd,pshd,nm,n->nhd";
+  paged.sharding = "nhd,pgds,pgsd,nm,n->nhd";
   paged.samples = samples_paged;
   OpDef write;
   write.name = "write_pages";
-  write.signature = "write_pages(pages[P, 64, G, D], x[N, G, D], slots[N]) -> pages";
+  write.signature = "write_pages(pages[P, G, 64, D] or [P, G, D, 64], x[N, G, D], slots[N], transposed) -> pages";
   write.infer = infer_write_pages;
   write.reference = ref_write_pages;
-  write.lower = [](Lowering& l, const Node&) { kernels::lower_write_pages(l); };
+  write.lower = [](Lowering& l, const Node& n) { kernels::lower_write_pages(l, n.attrs.ints[0] != 0); };
   write.in_place = {{0, 0}};
-  write.sharding = "pshd,nhd,n->pshd";
+  write.sharding = "pg..,ngd,n->pg..";
   write.samples = samples_write_pages;
   OpDef rope_op;
   rope_op.name = "rope";
@@ -288,8 +295,8 @@ Value paged_attention(const Value& q, const Value& k_pages, const Value& v_pages
                       double scale) {
   return {make_node(attention_table()[2], {q, k_pages, v_pages, pages, lengths}, {{}, {scale}}), 0};
 }
-Value write_pages(const Value& k_pages, const Value& x, const Value& slots) {
-  return {make_node(attention_table()[3], {k_pages, x, slots}), 0};
+Value write_pages(const Value& pages, const Value& x, const Value& slots, bool transposed) {
+  return {make_node(attention_table()[3], {pages, x, slots}, {{transposed ? 1 : 0}, {}}), 0};
 }
 Value rope(const Value& x, const Value& positions, const Value& cos, const Value& sin, bool interleaved) {
   const Value p = positions.rank() == 1 ? expand(positions, {x.size(0), positions.size(0)}) : positions;

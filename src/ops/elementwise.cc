@@ -126,11 +126,21 @@ Val emit_gelu_tanh(Builder& b, Ins in, const Node&) {
   const Val x = in[0];
   return x * 0.5 * (lang::tanh(b, (x + x * x * x * kGeluCubic) * kGeluTanh) + 1.0);
 }
+// bfloat16 keeps the upper half, rounded to nearest even; a NaN stays one.
+Val round_bf16(Builder& b, Val x) {
+  const Val bits = b.bitcast(x, lang::Elem::i32);
+  const Val odd = b.logical_and(b.shr(bits, b.splat_like(16, bits)), b.splat_like(1, bits));
+  const Val rounded = b.logical_and(bits + odd + double(0x7fff), b.splat_like(double(int32_t(0xffff0000)), bits));
+  return b.select(b.cmp_eq(x, x), b.bitcast(rounded, lang::Elem::f32), x);
+}
 Val emit_cast(Builder& b, Ins in, const Node& node) {
   const auto to = static_cast<DType>(node.attrs.ints[0]);
   const bool from_float = is_float(node.inputs[0].dtype());
   if (to == DType::kBool) return b.cast(b.cmp_ne(in[0], b.cast(b.const_i64(0), in[0].elem())), lang::Elem::i64);
-  if (is_float(to)) return from_float ? in[0] : b.cast(in[0], lang::Elem::f32);
+  if (is_float(to)) {
+    const Val x = from_float ? in[0] : b.cast(in[0], lang::Elem::f32);
+    return to == DType::kBF16 ? round_bf16(b, x) : x;
+  }
   return from_float ? b.cast(in[0], lang::Elem::i64) : in[0];
 }
 double ref_cast(std::span<const double> x) { return x[0]; }

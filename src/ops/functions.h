@@ -103,12 +103,14 @@ Value attention(const Value& q, const Value& k, const Value& v, double scale, bo
 // Rotates pairs of x[B, H, T, D] by the angles whose cos and sin stand in cos[P, D/2] and sin[P, D/2] at positions[B, T] (int64).
 // interleaved: pairs (2i, 2i+1) as llama2.c has them; otherwise (i, i + D/2) as Hugging Face has them. Ref: arXiv:2104.09864.
 Value rope(const Value& x, const Value& positions, const Value& cos, const Value& sin, bool interleaved);
-// Attention of N single queries over a paged cache, the serving form: q[N, H, D]; k_pages and v_pages [P, 64, G, D]; query n sees the
-// first lengths[n] keys of the pages pages[n, 0], pages[n, 1], ... The same bits as attention() for the same keys.
+// Attention of N single queries over a paged cache, the serving form: q[N, H, D]; pages of 64 places, keys transposed: k_pages
+// [P, G, D, 64], v_pages [P, G, 64, D]; query n sees the first lengths[n] keys of the pages pages[n, 0], pages[n, 1], ... The same
+// bits as attention() for the same keys.
 Value paged_attention(const Value& q, const Value& k_pages, const Value& v_pages, const Value& pages, const Value& lengths,
                       double scale);
-// k_pages with rows x[N, G, D] written at slots[N] (page * 64 + place); run in place when nobody else holds k_pages.
-Value write_pages(const Value& k_pages, const Value& x, const Value& slots);
+// pages with rows x[N, G, D] written at slots[N] (page * 64 + place); run in place when nobody else holds them. transposed: pages of
+// keys, [P, G, D, 64].
+Value write_pages(const Value& pages, const Value& x, const Value& slots, bool transposed);
 
 // --- optimizers ------------------------------------------------------------------------------------------------------------------
 struct AdamWResult {

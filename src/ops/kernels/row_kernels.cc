@@ -1,0 +1,163 @@
+#include "ops/kernels/row_kernels.h"
+
+#include <limits>
+
+#include "lang/math.h"
+#include "ops/kernels/reduce_kernels.h"
+
+namespace bgl::ops::kernels {
+namespace {
+
+using lang::Builder;
+using lang::Elem;
+using lang::Mem;
+using lang::TileAccess;
+using lang::Val;
+
+constexpr float kLowest = -std::numeric_limits<float>::infinity();
+
+// A row of float32 at base: reads and writes tiles of 16.
+struct Row {
+  Builder& b;
+  Val pointer, base;
+  Val read(Val at, Val limit, double other = 0) const { return b.load(pointer, base + at, access(limit, other)); }
+  void write(Val at, Val limit, Val tile) const { b.store(pointer, base + at, tile, access(limit, 0)); }
+  static TileAccess access(Val limit, double other) {
+    TileAccess a{.rows = 1, .cols = kLanes, .other = other};
+    a.col_limit = limit;
+    return a;
+  }
+};
+
+// Lanes past the end of the row must not count: 0 there.
+Val only(Builder& b, Val tile, Val limit) {
+  return limit ? b.select(b.cmp_lt(b.iota(kLanes), limit), tile, b.splat_like(0.0, tile)) : tile;
+}
+
+lang::Function make_norm(bool centred) {
+  Builder b(centred ? "layer_norm" : "rms_norm");
+  const Val x = b.pointer("x", Mem::f32), y = b.pointer("y", Mem::f32);
+  const Val mean_out = centred ? b.pointer("mean", Mem::f32) : Val{};
+  const Val rstd_out = b.pointer("rstd", Mem::f32), n = b.i64("n"), eps = b.f32("eps");
+  const Val row = b.program_id(0);
+  const Row in{b, x, row * n}, out{b, y, row * n};
+  const Val count = b.cast(n, Elem::f32);
+  Val mean;
+  if (centred) {
+    mean = row_reduce(b, n, Reduce::kSum, [&](Val at, Val limit) { return in.read(at, limit); }) / count;
+    b.store(mean_out, row, mean);
+  }
+  auto centre = [&](Val v) { return centred ? v - mean : v; };
+  const Val squares = row_reduce(b, n, Reduce::kSum, [&](Val at, Val limit) {
+    const Val d = centre(in.read(at, limit));
+    return only(b, d * d, centred ? limit : Val{});
+  });
+  const Val rstd = b.const_f32(1) / b.sqrt(squares / count + eps);
+  b.store(rstd_out, row, rstd);
+  for_row(b, n, [&](Val at, Val limit) { out.write(at, limit, centre(in.read(at, limit)) * rstd); });
+  return b.finish();
+}
+
+lang::Function make_softmax(bool logarithm) {
+  Builder b(logarithm ? "log_softmax" : "softmax");
+  const Val x = b.pointer("x", Mem::f32), y = b.pointer("y", Mem::f32), n = b.i64("n");
+  const Val base = b.program_id(0) * n;
+  const Row in{b, x, base}, out{b, y, base};
+  const Val m = row_reduce(b, n, Reduce::kMax, [&](Val at, Val limit) { return in.read(at, limit, kLowest); });
+  const Val total = row_reduce(b, n, Reduce::kSum, [&](Val at, Val limit) { return lang::exp(b, in.read(at, limit, kLowest) - m); });
+  if (logarithm) {
+    const Val shift = m + lang::log(b, total);
+    for_row(b, n, [&](Val at, Val limit) { out.write(at, limit, in.read(at, limit) - shift); });
+  } else {
+    for_row(b, n, [&](Val at, Val limit) { out.write(at, limit, lang::exp(b, in.read(at, limit) - m) / total); });
+  }
+  return b.finish();
+}
+
+lang::Function make_cross_entropy() {
+  Builder b("cross_entropy");
+  const Val x = b.pointer("logits", Mem::f32), targets = b.pointer("targets", Mem::i64), loss = b.pointer("loss", Mem::f32),
+            lse_out = b.pointer("lse", Mem::f32), n = b.i64("n"), ignored = b.i64("ignored");
+  const Val row = b.program_id(0);
+  const Row in{b, x, row * n};
+  const Val m = row_reduce(b, n, Reduce::kMax, [&](Val at, Val limit) { return in.read(at, limit, kLowest); });
+  const Val total = row_reduce(b, n, Reduce::kSum, [&](Val at, Val limit) { return lang::exp(b, in.read(at, limit, kLowest) - m); });
+  const Val lse = m + lang::log(b, total);
+  b.store(lse_out, row, lse);
+  const Val target = b.load(targets, row);
+  b.when(b.cmp_eq(target, ignored), [&] { b.store(loss, row, b.const_f32(0)); },
+         [&] { b.store(loss, row, lse - b.load(x, row * n + target)); });
+  return b.finish();
+}
+
+lang::Function make_cross_entropy_grad() {
+  Builder b("cross_entropy_grad");
+  const Val x = b.pointer("logits", Mem::f32), targets = b.pointer("targets", Mem::i64), lse = b.pointer("lse", Mem::f32),
+            g = b.pointer("g", Mem::f32), dx = b.pointer("dx", Mem::f32), n = b.i64("n"), ignored = b.i64("ignored");
+  const Val row = b.program_id(0);
+  const Row in{b, x, row * n}, out{b, dx, row * n};
+  const Val target = b.load(targets, row);
+  const Val scale = b.select(b.cmp_eq(target, ignored), b.const_f32(0), b.load(g, row));
+  const Val shift = b.load(lse, row);
+  for_row(b, n, [&](Val at, Val limit) {
+    const Val p = lang::exp(b, in.read(at, limit) - shift);
+    const Val hit = b.cmp_eq(b.iota(kLanes) + at, target);
+    out.write(at, limit, (p - b.select(hit, b.const_f32(1), b.const_f32(0))) * scale);
+  });
+  return b.finish();
+}
+
+int64_t rows_of(Lowering& l, OperandId x) {
+  const int64_t n = l.shape(x).back();
+  return n == 0 ? 0 : numel(l.shape(x)) / n;
+}
+
+}  // namespace
+
+void lower_layer_norm(Lowering& l, double eps) {
+  const OperandId x = l.contiguous(l.in(0));
+  l.launch("layer_norm", [] { return make_norm(true); }, {rows_of(l, x), 1, 1},
+           {slot(x), slot(l.out(0)), slot(l.out(1)), slot(l.out(2)), slot(l.shape(x).back()), slot_f32(eps)});
+}
+
+void lower_rms_norm(Lowering& l, double eps) {
+  const OperandId x = l.contiguous(l.in(0));
+  l.launch("rms_norm", [] { return make_norm(false); }, {rows_of(l, x), 1, 1},
+           {slot(x), slot(l.out(0)), slot(l.out(1)), slot(l.shape(x).back()), slot_f32(eps)});
+}
+
+void lower_softmax(Lowering& l, bool logarithm) {
+  const OperandId x = l.contiguous(l.in(0));
+  l.launch(logarithm ? "log_softmax" : "softmax", [&] { return make_softmax(logarithm); }, {rows_of(l, x), 1, 1},
+           {slot(x), slot(l.out()), slot(l.shape(x).back())});
+}
+
+void lower_cross_entropy(Lowering& l, int64_t ignore_index) {
+  const OperandId x = l.contiguous(l.in(0)), targets = l.contiguous(l.in(1));
+  check_ids(l, targets, l.shape(x)[1], ignore_index, "cross_entropy: target");
+  l.launch("cross_entropy", make_cross_entropy, {rows_of(l, x), 1, 1},
+           {slot(x), slot(targets), slot(l.out(0)), slot(l.out(1)), slot(l.shape(x)[1]), slot(ignore_index)});
+}
+
+void lower_cross_entropy_grad(Lowering& l, int64_t ignore_index) {
+  const OperandId x = l.contiguous(l.in(0)), targets = l.contiguous(l.in(1)), lse = l.contiguous(l.in(2)), g = l.contiguous(l.in(3));
+  l.launch("cross_entropy_grad", make_cross_entropy_grad, {rows_of(l, x), 1, 1},
+           {slot(x), slot(targets), slot(lse), slot(g), slot(l.out()), slot(l.shape(x)[1]), slot(ignore_index)});
+}
+
+void check_ids(Lowering& l, OperandId ids, int64_t limit, int64_t allowed, const char* what) {
+  const auto operand = static_cast<size_t>(ids.id);
+  const int64_t n = numel(l.shape(ids));
+  const int64_t offset = l.layout(ids).offset;
+  l.host([=](const HostCall& call) -> Status {
+    const auto* data = static_cast<const int64_t*>(call.pointers[operand]) + offset;
+    for (int64_t i = 0; i < n; ++i) {
+      if ((data[i] < 0 || data[i] >= limit) && data[i] != allowed) {
+        return invalid_argument("{} {} at element {} is outside [0, {})", what, data[i], i, limit);
+      }
+    }
+    return Status();
+  });
+}
+
+}  // namespace bgl::ops::kernels
