@@ -1,0 +1,42 @@
+// Byte-pair merging of one word: while some adjacent pair of tokens has a merge, the pair with the lowest rank is merged, the
+// leftmost first among equals. Words of up to 48 tokens scan an array; longer ones use a heap, O(n log n), so that a megabyte
+// without a space costs no more per byte than prose.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace bgl::text {
+
+class BpeMerges {
+ public:
+  struct Merge {
+    int32_t left, right;  // ids
+    int32_t merged;       // id of the pair's concatenation
+    int32_t rank = -1;    // -1: the place in the list; equal ranks go left to right
+  };
+  BpeMerges() = default;
+  // Of two entries for one pair the later counts, as in Hugging Face tokenizers.
+  explicit BpeMerges(std::vector<Merge> merges);
+
+  // Merges `word`, given as the ids of its smallest units, in place.
+  void apply(std::vector<int32_t>& word) const;
+  const std::vector<Merge>& list() const { return list_; }
+
+ private:
+  struct Slot {
+    uint64_t pair;
+    int32_t rank;
+    int32_t merged;
+  };
+  const Slot* find(int32_t left, int32_t right) const;
+  void apply_short(std::vector<int32_t>& word) const;
+  void apply_long(std::vector<int32_t>& word) const;
+
+  std::vector<Merge> list_;
+  std::vector<Slot> slots_;  // open addressing, a power of two, at most half full
+  uint64_t mask_ = 0;
+};
+
+}  // namespace bgl::text
