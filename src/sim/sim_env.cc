@@ -134,8 +134,9 @@ class SimLock final : public FileLock {
 void list_below(const SimDisk& disk, NodeId dir, const std::string& prefix, std::vector<std::string>& out) {
   for (const auto& [name, node] : disk.names(dir)) {
     const bool is_dir = disk.is_dir(node);
-    out.push_back(prefix + name + (is_dir ? "/" : ""));
-    if (is_dir) list_below(disk, node, out.back(), out);
+    const std::string path = prefix + name + (is_dir ? "/" : "");
+    out.push_back(path);
+    if (is_dir) list_below(disk, node, path, out);
   }
 }
 
