@@ -1,0 +1,99 @@
+// The lake: very many small files kept as few large ones. Files are appended to a log, one fsync per commit(); seal() turns the
+// log into an immutable segment of about 10^5 files whose hash-ordered index costs about 2 bytes of memory per file and finds
+// any file with one read. The manifest has one row per segment, never one per file.
+//
+//   DIR/MANIFEST            the list of segments and the name of the log (manifest.h), swapped atomically
+//   DIR/log-N.bgl           the active log (log.h)
+//   DIR/segment-N.bgl       records in hash order, index, footer (segment.h)
+//   DIR/names-N.bgl         the segment's paths, sorted, front-coded (names.h)
+//   DIR/snapshots/NAME      a manifest kept under a name
+//   DIR/LOCK                held by the one writer; names it
+//
+// Meaning: a map from path (bytes of any kind, at most 65535, not empty) to content (at most 1 GiB). The newest put wins; a put
+// of the bytes that are there already changes nothing.
+// One writer at a time, any number of readers; a reader sees the lake as it was when opened. Not thread-safe except get(),
+// get_many() and ls() of a lake opened without `write`.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/env.h"
+#include "base/status.h"
+
+namespace bgl::storage {
+
+struct LakeOptions {
+  bool write = false;
+  bool create = false;  // with `write`: makes the folder when there is no lake
+  int64_t segment_files = 100000;
+  int64_t segment_bytes = int64_t{1} << 30;
+};
+
+struct LakeEntry {
+  std::string path;
+  int64_t bytes = 0;
+  std::string hash;  // XXH3-128 of the content, 32 hex digits
+};
+
+struct LakeCommit {
+  int64_t added = 0;      // paths that were not there
+  int64_t replaced = 0;   // paths whose content changed
+  int64_t unchanged = 0;  // puts that changed nothing
+  int64_t bytes = 0;      // content of the added and replaced
+};
+
+struct LakeStat {
+  int64_t files = 0;  // live
+  int64_t bytes = 0;  // content of the live files
+  int64_t segments = 0;
+  int64_t segment_files = 0;       // records in segments, replaced ones too
+  int64_t log_files = 0;           // committed, not yet sealed
+  int64_t disk_bytes = 0;          // segments, names and log
+  int64_t names_bytes = 0;         // of these, the names
+  int64_t index_memory_bytes = 0;  // held in memory to find a sealed file with one read
+};
+
+class Lake {
+ public:
+  // Errors: kNotFound "no lake at DIR; ..." unless create; kAlreadyExists "lake DIR is being written by pid N (since T)".
+  // A writer first recovers the log: what a killed writer had acknowledged is there, a torn tail is cut off.
+  static Result<std::unique_ptr<Lake>> open(Env& env, const std::string& dir, LakeOptions options = {});
+  virtual ~Lake() = default;
+
+  // Buffers the file; nothing is promised before commit(). Memory: the buffered bytes.
+  virtual Status put(std::string_view path, std::string_view bytes) = 0;
+  // One write and one fsync for all buffered files; when it returns OK they survive kill and power cut. Seals when the log has
+  // reached segment_files or segment_bytes.
+  virtual Result<LakeCommit> commit() = 0;
+
+  // kNotFound "no file PATH in lake DIR"; kDataLoss with file and offset when the bytes are not those put. Sees committed
+  // files.
+  virtual Result<std::string> get(std::string_view path) = 0;
+  // One entry per path, nullopt where there is no such file; reads are done in disk order.
+  virtual Result<std::vector<std::optional<std::string>>> get_many(std::span<const std::string> paths) = 0;
+  // Live files whose path starts with `prefix`, sorted by path bytes.
+  virtual Result<std::vector<LakeEntry>> ls(std::string_view prefix = {}) = 0;
+  // As ls() without holding the list.
+  virtual Status ls_each(std::string_view prefix, const std::function<Status(const LakeEntry&)>& fn) = 0;
+  // Every live file once, in disk order: sequential reads. The view is valid during the call.
+  virtual Status scan(const std::function<Status(const LakeEntry&, std::string_view bytes)>& fn) = 0;
+  virtual Result<LakeStat> stat() = 0;
+  // Reads everything and checks every checksum; the first fault is returned as kDataLoss with file and offset.
+  virtual Status verify(const std::function<void(int64_t done_bytes, int64_t total_bytes)>& progress = {}) = 0;
+
+  // Seals, then keeps today's state under `name` (letters, digits, ".", "_", "-"); kAlreadyExists when taken.
+  virtual Status snapshot(const std::string& name) = 0;
+  // Turns the log into a segment. Does nothing when the log is empty.
+  virtual Status seal() = 0;
+  // Fails when files are buffered and not committed. The lock is free afterwards.
+  virtual Status close() = 0;
+};
+
+}  // namespace bgl::storage
