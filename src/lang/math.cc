@@ -61,8 +61,9 @@ struct Math {
 };
 
 // sin and cos after Cody and Waite: x = n pi/2 + r with pi/2 in four parts, and n mod 4 chooses function and sign.
-Val sine_or_cosine(Builder& builder, Val x, int64_t quarter) {
+Val sine_or_cosine(Builder& builder, Val argument, int64_t quarter) {
   const Math m{builder};
+  const Val x = builder.abs(argument);
   const Val biased = m.fma(x, 0.63661977236758134308, m.f(kMagic, x));
   const Val n = biased - kMagic;
   Val r = m.fma(n, -1.5703125, x);
@@ -75,7 +76,8 @@ Val sine_or_cosine(Builder& builder, Val x, int64_t quarter) {
                                  m.fma(s, -0.5, m.f(1.0, s)));
   const Val turn = m.bits(biased) + m.i(quarter);
   const Val odd = builder.cmp_ne(builder.logical_and(turn, m.i(1)), m.i(0));
-  const Val sign = builder.shl(builder.logical_and(turn, m.i(2)), m.i(30));
+  Val sign = builder.shl(builder.logical_and(turn, m.i(2)), m.i(30));
+  if (quarter == 0) sign = builder.binary(Op::kXor, sign, builder.logical_and(m.bits(argument), m.i(-2147483648ll)));  // sine is odd
   const Val value = m.real(builder.binary(Op::kXor, m.bits(builder.select(odd, cosine, sine)), sign));
   return builder.max(builder.min(value, m.f(1.0, x)), m.f(-1.0, x));
 }
