@@ -13,6 +13,7 @@
 #include "device/device.h"
 #include "lang/print_llvm.h"
 #include "lang/text.h"
+#include "lang/verify.h"
 
 namespace bgl::lang {
 namespace {
@@ -115,6 +116,7 @@ size_t Kernel::parameter_count() const { return state_->parameters; }
 Result<const Kernel*> compile_kernel(const Function& fn) {
   Runtime& r = runtime();
   BGL_TRY(r.status);
+  BGL_TRY(verify(fn));
   const std::string text = to_text(fn);
   std::unique_lock lock(r.mutex);
   const auto [at, first] = r.kernels.try_emplace(text);
