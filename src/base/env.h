@@ -104,6 +104,8 @@ class Env {
   // Writes path + ".tmp", syncs, renames over `path`, syncs the folder. One writer per path at a time.
   Status write_file_atomic(const std::string& path, std::string_view bytes);
   bool exists(const std::string& path);
+  // make_dirs(), and the new folders survive a power cut.
+  Status make_dirs_synced(const std::string& path);
   // Removes `path` and what is below it; OK when it is not there.
   Status remove_all(const std::string& path);
 };

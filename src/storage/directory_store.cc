@@ -100,12 +100,7 @@ DirectoryStore::~DirectoryStore() = default;
 Result<std::unique_ptr<ObjectWriter>> DirectoryStore::create(const std::string& key) {
   BGL_TRY(check_key(key));
   const std::string path = join_path(dir_, key);
-  const std::string folder = parent_path(path);
-  if (!env_.exists(folder)) {
-    BGL_TRY(env_.make_dirs(folder));
-    // Every folder made must itself be durable before an object in it can be.
-    for (std::string at = folder; at.size() > dir_.size(); at = parent_path(at)) BGL_TRY(env_.sync_dir(parent_path(at)));
-  }
+  BGL_TRY(env_.make_dirs_synced(parent_path(path)));
   open_->forget(path);
   BGL_ASSIGN(auto file, env_.open(path + std::string(kInTheMaking), OpenMode::kWrite));
   return std::unique_ptr<ObjectWriter>(std::make_unique<DirectoryWriter>(env_, std::move(file), path));

@@ -37,7 +37,11 @@ Status SegmentReader::load() {
 
 Status SegmentReader::load_locked() {
   const std::string key = segment_key(row_.id);
-  BGL_ASSIGN(const int64_t size, store_.size(key));
+  const auto opened = store_.size(key);
+  if (opened.status().code() == Code::kNotFound) {
+    return make_status(Code::kUnavailable, "{}: it is gone; if the lake was merged since it was opened, open it again", where_);
+  }
+  BGL_ASSIGN(const int64_t size, opened);
   if (size != row_.segment_bytes)
     return damaged(fmt::format("it has {} bytes, the manifest says {}", size, row_.segment_bytes));
   BGL_ASSIGN(const std::string f, store_.get_range(key, size - kFooterBytes, kFooterBytes));
@@ -65,9 +69,25 @@ Result<IndexHit> SegmentReader::locate(const Hash128& key) {
   return find_in_page(footer_.shape, page, k);
 }
 
+// Reads no more of the one candidate than `path` needs. nullopt also where the bytes do not make sense: the caller then looks
+// at the whole record.
+Result<std::optional<SegmentReader::Found>> SegmentReader::read_head(const IndexHit& hit, std::string_view path) {
+  const auto begin = static_cast<int64_t>(kFirstRecord + hit.begin * footer_.align);
+  const auto all = static_cast<int64_t>((hit.end - hit.begin) * footer_.align);
+  const int64_t length = std::min(all, kRecordHeader + static_cast<int64_t>(path.size()));
+  BGL_ASSIGN(const std::string bytes, store_.get_range(segment_key(row_.id), begin, length));
+  const auto head = parse_record_head(bytes);
+  if (!head.ok() || head.value().path != path) return std::optional<Found>();
+  return std::optional(Found{static_cast<int64_t>(hit.rank), head.value().content_bytes, head.value().content_hash, {}});
+}
+
 Result<std::optional<SegmentReader::Found>> SegmentReader::read(const IndexHit& hit, std::string_view path, bool want_content) {
   BGL_TRY(load());
   const std::string key = segment_key(row_.id);
+  if (!want_content && hit.count == 1) {
+    BGL_ASSIGN(auto found, read_head(hit, path));
+    if (found) return found;
+  }
   const uint64_t begin = kFirstRecord + hit.begin * footer_.align;
   const uint64_t end = kFirstRecord + hit.end * footer_.align;
   const bool whole = static_cast<int64_t>(end - begin) <= kReadWhole;
@@ -108,38 +128,48 @@ Result<std::optional<SegmentReader::Found>> SegmentReader::read(const IndexHit& 
 }
 
 Status SegmentReader::for_each(const std::function<Status(int64_t, const RecordHead&, std::string_view)>& fn) {
-  BGL_TRY(load());
-  const std::string key = segment_key(row_.id);
-  std::string window;  // bytes [begin, begin + size) of the file; the next record is at `at`
-  int64_t begin = kFirstRecord, at = kFirstRecord;
-  // Makes `length` bytes from `at` available, or as many as there are before the index.
-  const auto fill = [&](int64_t length) -> Status {
-    length = std::min(length, footer_.index_at - at);
-    if (at + length <= begin + static_cast<int64_t>(window.size())) return {};
-    window.erase(0, static_cast<size_t>(at - begin));
-    begin = at;
-    const int64_t have = static_cast<int64_t>(window.size());
-    const int64_t wanted = std::min(std::max(length, kScanBytes), footer_.index_at - at);
-    BGL_ASSIGN(const std::string more, store_.get_range(key, begin + have, wanted - have));
-    window += more;
-    return {};
-  };
-  const auto rest = [&] { return std::string_view(window).substr(static_cast<size_t>(at - begin)); };
-  for (int64_t rank = 0; rank < row_.files; ++rank) {
-    BGL_TRY(fill(kRecordHeader));
-    const int64_t path_bytes = rest().size() >= 4 ? get_int<uint32_t>(rest().data()) : 0;
-    BGL_TRY(fill(kRecordHeader + std::min(path_bytes, kMaxPathBytes)));
-    auto head = parse_record_head(rest());
-    if (!head.ok()) return damaged_record(static_cast<uint64_t>(at), head.status());
-    const int64_t total = head->total_bytes();
-    BGL_TRY(fill(total));
-    head = parse_record_head(rest());  // its path pointed into the old window
-    const auto content = parse_record_content(head.value(), rest());
-    if (!content.ok()) return damaged_record(static_cast<uint64_t>(at), content.status());
-    BGL_TRY(fn(rank, head.value(), content.value()));
-    at += static_cast<int64_t>(round_up(static_cast<uint64_t>(total), footer_.align));
+  BGL_ASSIGN(auto walk, cursor());
+  while (true) {
+    BGL_ASSIGN(const bool more, walk->next());
+    if (!more) return {};
+    BGL_TRY(fn(walk->rank(), walk->head(), walk->content()));
   }
+}
+
+Result<std::unique_ptr<SegmentCursor>> SegmentReader::cursor() {
+  BGL_TRY(load());
+  return std::unique_ptr<SegmentCursor>(new SegmentCursor(*this));
+}
+
+// Makes `length` bytes from at_ available, or as many as there are before the index.
+Status SegmentCursor::fill(int64_t length) {
+  const int64_t end = reader_.footer_.index_at;
+  length = std::min(length, end - at_);
+  if (at_ + length <= begin_ + static_cast<int64_t>(window_.size())) return {};
+  window_.erase(0, static_cast<size_t>(at_ - begin_));
+  begin_ = at_;
+  const int64_t have = static_cast<int64_t>(window_.size());
+  const int64_t wanted = std::min(std::max(length, kScanBytes), end - at_);
+  BGL_ASSIGN(const std::string more, reader_.store_.get_range(segment_key(reader_.row_.id), begin_ + have, wanted - have));
+  window_ += more;
   return {};
+}
+
+Result<bool> SegmentCursor::next() {
+  if (rank_ >= 0) at_ += static_cast<int64_t>(round_up(static_cast<uint64_t>(head_.total_bytes()), reader_.footer_.align));
+  if (++rank_ >= reader_.row_.files) return false;
+  BGL_TRY(fill(kRecordHeader));
+  const int64_t path_bytes = rest().size() >= 4 ? get_int<uint32_t>(rest().data()) : 0;
+  BGL_TRY(fill(kRecordHeader + std::min(path_bytes, kMaxPathBytes)));
+  auto head = parse_record_head(rest());
+  if (!head.ok()) return reader_.damaged_record(static_cast<uint64_t>(at_), head.status());
+  BGL_TRY(fill(head->total_bytes()));
+  head = parse_record_head(rest());  // its path pointed into the old window
+  head_ = head.value();
+  const auto content = parse_record_content(head_, rest());
+  if (!content.ok()) return reader_.damaged_record(static_cast<uint64_t>(at_), content.status());
+  content_ = content.value();
+  return true;
 }
 
 Result<std::vector<RecordRef>> SegmentReader::supersedes() {

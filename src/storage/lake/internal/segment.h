@@ -72,6 +72,8 @@ class SegmentWriter {
   std::string scratch_;
 };
 
+class SegmentCursor;
+
 class SegmentReader {
  public:
   // `dir` only names the file in messages.
@@ -94,7 +96,11 @@ class SegmentReader {
   // Reads the whole file and checks all of it, also that the index finds each record. `read_bytes` hears how much was read.
   Status verify(const std::function<void(int64_t read_bytes)>& read_bytes, const std::function<void(const RecordHead&)>& seen);
 
+  // A walk over all records in hash order; the reader must outlive it. Stands before the first.
+  Result<std::unique_ptr<SegmentCursor>> cursor();
+
  private:
+  friend class SegmentCursor;
   struct Footer {
     int64_t index_at = 0;
     int64_t supersedes = 0;
@@ -105,6 +111,7 @@ class SegmentReader {
   };
   Status load();
   Status load_locked();
+  Result<std::optional<Found>> read_head(const IndexHit& hit, std::string_view path);
   Status damaged(const std::string& what) const;
   Status damaged_record(uint64_t at, const Status& why) const;
   uint64_t index_key(const Hash128& key) const { return key.high << row_.prefix_bits; }
@@ -116,6 +123,30 @@ class SegmentReader {
   bool loaded_ = false;
   Footer footer_;
   std::string pages_;
+};
+
+// Reads a segment's records one by one in large sequential reads.
+class SegmentCursor {
+ public:
+  // Goes to the next record and checks it; false at the end. The views are valid until the next call.
+  Result<bool> next();
+  int64_t rank() const { return rank_; }
+  const RecordHead& head() const { return head_; }
+  std::string_view content() const { return content_; }
+
+ private:
+  friend class SegmentReader;
+  explicit SegmentCursor(SegmentReader& reader) : reader_(reader) {}
+  Status fill(int64_t length);
+  std::string_view rest() const { return std::string_view(window_).substr(static_cast<size_t>(at_ - begin_)); }
+
+  SegmentReader& reader_;
+  std::string window_;  // the file's bytes from begin_ on
+  int64_t begin_ = 64;
+  int64_t at_ = 64;  // of the next record
+  int64_t rank_ = -1;
+  RecordHead head_;
+  std::string_view content_;
 };
 
 }  // namespace bgl::storage
