@@ -53,7 +53,7 @@ Status Env::write_file_atomic(const std::string& path, std::string_view bytes) {
 
 Status Env::make_dirs_synced(const std::string& path) {
   std::vector<std::string> holders;
-  for (std::string at = path; !exists(at);) {
+  for (std::string at = path; stat(at).status().code() == Code::kNotFound;) {
     at = parent_path(at);
     holders.push_back(at);
   }

@@ -65,6 +65,7 @@ struct FileStat {
   int64_t size = 0;
   int64_t modified_ns = 0;  // wall clock
   bool is_dir = false;
+  bool is_file = false;  // neither: a pipe, a socket, a device, whose opening may wait for ever
 };
 
 struct DirEntry {

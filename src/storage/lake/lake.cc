@@ -12,15 +12,13 @@ constexpr const char* kManifestName = "MANIFEST";
 constexpr const char* kLockName = "LOCK";
 constexpr const char* kSnapshotFolder = "snapshots/";
 
-bool starts_with(std::string_view text, std::string_view start) { return text.substr(0, start.size()) == start; }
-
 void want_objects(const Manifest& manifest, std::set<std::string>& wanted) {
   for (const SegmentRow& row : manifest.segments) wanted.insert({segment_key(row.id), names_key(row.id)});
 }
 
 // What a writer killed while it made the lake may have left in the folder.
 bool is_ours(const std::string& name) {
-  return name == kLockName || starts_with(name, kManifestName) || starts_with(name, "log-1.bgl");
+  return name == kLockName || name.starts_with(kManifestName) || name.starts_with("log-1.bgl");
 }
 
 }  // namespace
@@ -115,7 +113,7 @@ Status LakeImpl::remove_unreferenced() {
   want_objects(manifest_, wanted);
   BGL_ASSIGN(const auto objects, store_.list(""));
   for (const ObjectInfo& o : objects) {
-    const bool kind = starts_with(o.key, "segment-") || starts_with(o.key, "names-") || starts_with(o.key, "log-");
+    const bool kind = o.key.starts_with("segment-") || o.key.starts_with("names-") || o.key.starts_with("log-");
     if (kind && !wanted.count(o.key)) BGL_TRY(store_.remove(o.key));
   }
   return {};
