@@ -5,8 +5,7 @@
 namespace bgl::cli {
 
 void add_verbs(CLI::App& app, Status& status) {
-  (void)app;
-  (void)status;
+  add_generate(app, status);
 }
 
 void set_example(CLI::App& verb, const char* example) { verb.footer(std::string("Example:\n  ") + example); }

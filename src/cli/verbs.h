@@ -16,4 +16,7 @@ void add_verbs(CLI::App& app, Status& status);
 // Gives `verb` the closing lines of its --help: one example that can be pasted.
 void set_example(CLI::App& verb, const char* example);
 
+// One per source of this folder.
+void add_generate(CLI::App& app, Status& status);
+
 }  // namespace bgl::cli

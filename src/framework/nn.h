@@ -1,0 +1,114 @@
+// torch.nn: modules own parameters and other modules under names. A module's parameters are drawn with torch's default
+// initialisations from the default generator when it is made, in the order its members are made, unless Init::kNone says that
+// they will be loaded.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "framework/tensor.h"
+
+namespace bgl::framework {
+
+enum class Init : uint8_t {
+  kTorch,  // as torch draws them
+  kNone,   // zeros, not yet in memory
+};
+
+struct NamedTensor {
+  std::string name;  // "blocks.3.attention.weight"
+  Tensor tensor;
+};
+
+class Module {
+ public:
+  Module() = default;
+  virtual ~Module() = default;
+  Module(const Module&) = delete;
+  Module& operator=(const Module&) = delete;
+
+  // Own parameters first, then those of the children, in the order of registration. A tied parameter appears under each name.
+  std::vector<NamedTensor> named_parameters(const std::string& prefix = "") const;
+  // Each parameter once.
+  std::vector<Tensor> parameters() const;
+  int64_t parameter_count() const;
+  // This module, then its children, depth first: torch's Module.modules().
+  void for_each_module(const std::function<void(Module&)>& fn);
+  void train(bool on = true);
+  void eval() { train(false); }
+  bool training() const { return training_; }
+  void requires_grad_(bool on);
+  void zero_grad();
+
+ protected:
+  void register_parameter(const std::string& name, Tensor& parameter);
+  void register_module(const std::string& name, Module& child);
+
+ private:
+  struct Parameter {
+    std::string name;
+    Tensor* tensor;
+  };
+  struct Child {
+    std::string name;
+    Module* module;
+  };
+  std::vector<Parameter> parameters_;
+  std::vector<Child> children_;
+  bool training_ = true;
+};
+
+// x[..., in] -> [..., out].
+class Linear : public Module {
+ public:
+  Linear(int64_t in, int64_t out, bool bias = true, Init init = Init::kTorch);
+  Tensor forward(const Tensor& x) const;
+  Tensor weight;  // [out, in]
+  Tensor bias;    // [out], undefined without
+
+  // A low-rank addition (LoRA): y += x A^T B^T * scale, A[rank, in], B[out, rank]. Ref: arXiv:2106.09685.
+  struct LowRank {
+    Tensor a, b;
+    double scale = 1;
+  };
+  // Freezes weight and bias and adds a low-rank part: A drawn as torch draws a Linear, B zero.
+  void add_low_rank(int64_t rank, double alpha);
+  // weight += scale * B A, or takes that away again. The low-rank part stays and is not used while merged.
+  void merge_low_rank();
+  void unmerge_low_rank();
+  const LowRank& low_rank() const { return low_rank_; }
+
+ private:
+  LowRank low_rank_;
+  bool merged_ = false;
+};
+
+class Embedding : public Module {
+ public:
+  Embedding(int64_t rows, int64_t width, Init init = Init::kTorch);
+  Tensor forward(const Tensor& ids) const;
+  Tensor weight;  // [rows, width]
+};
+
+class LayerNorm : public Module {
+ public:
+  LayerNorm(int64_t width, bool bias = true, double eps = 1e-5);
+  Tensor forward(const Tensor& x) const;
+  Tensor weight, bias;  // [width]; bias undefined without
+
+ private:
+  double eps_;
+};
+
+class RMSNorm : public Module {
+ public:
+  explicit RMSNorm(int64_t width, double eps = 1e-5);
+  Tensor forward(const Tensor& x) const;
+  Tensor weight;  // [width]
+
+ private:
+  double eps_;
+};
+
+}  // namespace bgl::framework

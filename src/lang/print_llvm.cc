@@ -1,0 +1,344 @@
+#include "lang/print_llvm.h"
+
+#include <cstring>
+
+#include "base/status.h"
+#include "lang/internal/llvm_printer.h"
+
+namespace bgl::lang {
+
+std::string print_llvm(const Function& fn, const LlvmTarget& target) { return internal::LlvmPrinter(fn, target).print(); }
+
+namespace internal {
+
+const char* LlvmPrinter::type_of(Elem e) {
+  constexpr const char* kTypes[] = {"i1", "i32", "i64", "float"};
+  return kTypes[static_cast<int>(e)];
+}
+std::string LlvmPrinter::suffix(Elem e, int cols) {
+  const char* name = e == Elem::f32 ? "f32" : type_of(e);
+  return cols == 1 ? name : fmt::format("v{}{}", cols, name);
+}
+
+std::string LlvmPrinter::constant(Elem e, int cols, int64_t imm, double fimm) const {
+  std::string one;
+  if (e == Elem::f32) {
+    const double wide = static_cast<float>(fimm);
+    uint64_t bits;
+    std::memcpy(&bits, &wide, 8);
+    one = fmt::format("0x{:016X}", bits);
+  } else if (e == Elem::i1) {
+    one = imm & 1 ? "true" : "false";
+  } else {
+    one = fmt::format("{}", e == Elem::i32 ? static_cast<int32_t>(imm) : imm);
+  }
+  if (cols == 1) return one;
+  std::string text = "<";
+  for (int c = 0; c < cols; ++c) text += fmt::format("{}{} {}", c ? ", " : "", type_of(e), one);
+  return text + ">";
+}
+std::string LlvmPrinter::int_splat(const char* type, int cols, int64_t v) const {
+  if (cols == 1) return std::to_string(v);
+  std::string text = "<";
+  for (int c = 0; c < cols; ++c) text += fmt::format("{}{} {}", c ? ", " : "", type, v);
+  return text + ">";
+}
+std::string LlvmPrinter::iota(const char* type, int cols, int64_t first) const {
+  if (cols == 1) return std::to_string(first);
+  std::string text = "<";
+  for (int c = 0; c < cols; ++c) text += fmt::format("{}{} {}", c ? ", " : "", type, first + c);
+  return text + ">";
+}
+
+std::string LlvmPrinter::call(const std::string& result, const std::string& function, const std::string& parameters,
+                              const std::string& arguments) {
+  declared_.insert(fmt::format("declare {} @{}({})", result, function, parameters));
+  if (result != "void") return emit("call {} @{}({})", result, function, arguments);
+  line("call void @{}({})", function, arguments);
+  return {};
+}
+std::string LlvmPrinter::alloca_of(const std::string& type, int align) {
+  std::string name = fmt::format("%a{}", temps_++);
+  allocas_ += fmt::format("  {} = alloca {}, align {}\n", name, type, align);
+  return name;
+}
+std::string LlvmPrinter::splat(const std::string& element_type, int cols, const std::string& scalar) {
+  if (cols == 1) return scalar;
+  const std::string type = vec(element_type, cols);
+  const std::string first = emit("insertelement {} poison, {} {}, i64 0", type, element_type, scalar);
+  return emit("shufflevector {} {}, {} poison, <{} x i32> zeroinitializer", type, first, type, cols);
+}
+
+std::string LlvmPrinter::print() {
+  for (size_t id = 0; id < fn_.insts.size(); ++id) {
+    if (fn_.insts[id].op == Op::kParam) values_[id] = {fmt::format("%p{}", fn_.insts[id].imm)};
+  }
+  std::string entry;
+  for (size_t p = 0; p < fn_.params.size(); ++p) {
+    const std::string type = type_of(fn_.params[p].type);
+    entry += fmt::format("  %s{0} = getelementptr i8, ptr %args, i64 {1}\n  %p{0} = load {2}, ptr %s{0}, align 8\n", p, p * 8, type);
+  }
+  start_block("head");
+  body(fn_.body);
+  const std::string last = block_;
+  std::string text = fmt::format("define void @{}(ptr %args, i64 %pid0_begin, i64 %pid0_end, i64 %pid1, i64 %pid2) #0 {{\nentry:\n",
+                                 fn_.name);
+  text += allocas_ + entry;
+  text += "  %some = icmp slt i64 %pid0_begin, %pid0_end\n  br i1 %some, label %head, label %done\n";
+  text += fmt::format("head:\n  %pid0 = phi i64 [ %pid0_begin, %entry ], [ %pid0_next, %{} ]\n", last);
+  text += text_.substr(std::strlen("head:\n"));
+  text += "  %pid0_next = add i64 %pid0, 1\n  %more = icmp slt i64 %pid0_next, %pid0_end\n";
+  text += "  br i1 %more, label %head, label %done\ndone:\n  ret void\n}\n";
+  for (const std::string& d : declared_) text += d + "\n";
+  text += fmt::format("attributes #0 = {{ nounwind \"no-builtins\" \"target-cpu\"=\"x86-64\" \"target-features\"=\"{}\" "
+                      "\"prefer-vector-width\"=\"{}\" \"frame-pointer\"=\"none\" }}\n",
+                      target_.features, target_.vector_floats * 32);
+  return text;
+}
+
+void LlvmPrinter::body(const std::vector<int>& list) {
+  for (const int id : list) inst(id);
+}
+
+// One case for every operation, in the order of ir.h.
+void LlvmPrinter::inst(int id) {
+  const Inst& i = fn_.at(id);
+  Rows& out = values_[static_cast<size_t>(id)];
+  const auto rows = static_cast<size_t>(i.type.rows);
+  switch (i.op) {
+    case Op::kParam: case Op::kArg: return;
+    case Op::kProgramId: out = {fmt::format("%pid{}", i.imm)}; return;
+    case Op::kConst: out.assign(rows, constant(i.type.elem, i.type.cols, i.imm, i.fimm)); return;
+    case Op::kIota: out = {iota(type_of(i.type.elem), i.type.cols, 0)}; return;
+    case Op::kRowIota:
+      for (size_t r = 0; r < rows; ++r) out.push_back(std::to_string(r));
+      return;
+    case Op::kScratch: out = {alloca_of(fmt::format("[{} x {}]", i.imm, memory_type(i.type.mem)), 64)}; return;
+    case Op::kNeg: case Op::kAbs: case Op::kSqrt: case Op::kBitcast: out = unary(i); return;
+    case Op::kCast: out = cast(i); return;
+    case Op::kBroadcast: out = broadcast(i); return;
+    case Op::kAdd: case Op::kSub: case Op::kMul: case Op::kDiv: case Op::kRem: case Op::kMin: case Op::kMax: case Op::kAnd:
+    case Op::kOr: case Op::kXor: case Op::kShl: case Op::kShr: case Op::kEq: case Op::kNe: case Op::kLt: case Op::kLe:
+    case Op::kGt: case Op::kGe: out = binary(i); return;
+    case Op::kFma: out = fma(i); return;
+    case Op::kSelect: out = select(i); return;
+    case Op::kReduce: out = reduce(i); return;
+    case Op::kLoad: out = load(i); return;
+    case Op::kStore: store(i); return;
+    case Op::kGather: out = gather(i); return;
+    case Op::kScatter: scatter(i); return;
+    case Op::kFor: loop(id); return;
+    case Op::kResult: {
+      const Inst& l = fn_.at(i.in[0]);
+      out = at(l.args[static_cast<size_t>(i.imm) + 1]);  // the loop's header dominates what follows it
+      return;
+    }
+    case Op::kIf: branch(i); return;
+  }
+}
+
+void LlvmPrinter::loop(int id) {
+  const Inst& i = fn_.at(id);
+  const std::string head = new_block(), inside = new_block(), exit = new_block(), before = block_;
+  line("br label %{}", head);
+  start_block(head);
+  for (const int arg : i.args) {
+    const Inst& a = fn_.at(arg);
+    for (int r = 0; r < (a.type.is_pointer ? 1 : a.type.rows); ++r) {
+      values_[static_cast<size_t>(arg)].push_back(fmt::format("%v{}_{}", arg, r));
+    }
+  }
+  const size_t phis = text_.size();  // they need the last block of the body: written afterwards
+  const std::string& iv = at(i.args[0])[0];
+  const std::string go = emit("icmp slt i64 {}, {}", iv, scalar(i.in[1]));
+  line("br i1 {}, label %{}, label %{}", go, inside, exit);
+  start_block(inside);
+  body(i.body);
+  const std::string next = emit("add i64 {}, {}", iv, scalar(i.in[2]));
+  line("br label %{}", head);
+  std::string text = fmt::format("  {} = phi i64 [ {}, %{} ], [ {}, %{} ]\n", iv, scalar(i.in[0]), before, next, block_);
+  for (size_t c = 1; c < i.args.size(); ++c) {
+    const Rows &name = at(i.args[c]), &first = at(i.in[c + 2]), &then = at(i.yields[c - 1]);
+    const std::string type = type_of(fn_.at(i.args[c]).type);
+    for (size_t r = 0; r < name.size(); ++r) {
+      text += fmt::format("  {} = phi {} [ {}, %{} ], [ {}, %{} ]\n", name[r], type, first[r], before, then[r], block_);
+    }
+  }
+  text_.insert(phis, text);
+  start_block(exit);
+}
+
+void LlvmPrinter::branch(const Inst& i) {
+  const std::string yes = new_block(), no = new_block(), after = new_block();
+  line("br i1 {}, label %{}, label %{}", scalar(i.in[0]), yes, i.other_body.empty() ? after : no);
+  start_block(yes);
+  body(i.body);
+  line("br label %{}", after);
+  if (!i.other_body.empty()) {
+    start_block(no);
+    body(i.other_body);
+    line("br label %{}", after);
+  }
+  start_block(after);
+}
+
+Rows LlvmPrinter::unary(const Inst& i) {
+  const Elem e = i.type.elem;
+  const int cols = i.type.cols;
+  const std::string type = type_of(i.type);
+  Rows out;
+  for (const std::string& x : at(i.in[0])) {
+    if (i.op == Op::kBitcast) {
+      out.push_back(emit("bitcast {} {} to {}", vec(type_of(fn_.at(i.in[0]).type.elem), cols), x, type));
+    } else if (i.op == Op::kSqrt) {
+      out.push_back(call(type, "llvm.sqrt." + suffix(e, cols), type, fmt::format("{} {}", type, x)));
+    } else if (e == Elem::f32) {
+      out.push_back(i.op == Op::kNeg ? emit("fneg {} {}", type, x)
+                                     : call(type, "llvm.fabs." + suffix(e, cols), type, fmt::format("{} {}", type, x)));
+    } else {
+      const std::string minus = emit("sub {} {}, {}", type, constant(e, cols, 0, 0), x);
+      if (i.op == Op::kNeg) {
+        out.push_back(minus);
+      } else {
+        const std::string negative = emit("icmp slt {} {}, {}", type, x, constant(e, cols, 0, 0));
+        out.push_back(emit("select {} {}, {} {}, {} {}", vec("i1", cols), negative, type, minus, type, x));
+      }
+    }
+  }
+  return out;
+}
+
+Rows LlvmPrinter::cast(const Inst& i) {
+  const Elem from = fn_.at(i.in[0]).type.elem, to = i.type.elem;
+  const std::string source = vec(type_of(from), i.type.cols), type = type_of(i.type);
+  Rows out;
+  for (const std::string& x : at(i.in[0])) {
+    if (from == to) {
+      out.push_back(x);
+    } else if (from == Elem::f32) {
+      // A value out of range is poison to LLVM; frozen, it is some number and nothing more.
+      const std::string raw = emit("fptosi {} {} to {}", source, x, type);
+      out.push_back(emit("freeze {} {}", type, raw));
+    } else {
+      const char* op = to == Elem::f32 ? (from == Elem::i1 ? "uitofp" : "sitofp") : from == Elem::i1 ? "zext"
+                       : from == Elem::i32 ? "sext" : "trunc";
+      out.push_back(emit("{} {} {} to {}", op, source, x, type));
+    }
+  }
+  return out;
+}
+
+std::string LlvmPrinter::extremum(bool max, Elem e, int cols, const std::string& a, const std::string& b) {
+  const std::string type = vec(type_of(e), cols);
+  const std::string pick = emit("{} {} {} {}, {}", e == Elem::f32 ? "fcmp" : "icmp",
+                                e == Elem::f32 ? (max ? "ogt" : "olt") : (max ? "sgt" : "slt"), type, b, a);
+  return emit("select {} {}, {} {}, {} {}", vec("i1", cols), pick, type, b, type, a);
+}
+
+namespace {
+const char* operation(Op op, bool real, bool boolean) {
+  switch (op) {
+    case Op::kAdd: return real ? "fadd" : "add";
+    case Op::kSub: return real ? "fsub" : "sub";
+    case Op::kMul: return real ? "fmul" : "mul";
+    case Op::kDiv: return real ? "fdiv" : "sdiv";
+    case Op::kRem: return "srem";
+    case Op::kAnd: return "and";
+    case Op::kOr: return "or";
+    case Op::kXor: return "xor";
+    case Op::kShl: return "shl";
+    case Op::kShr: return "lshr";
+    case Op::kEq: return real ? "fcmp oeq" : "icmp eq";
+    case Op::kNe: return real ? "fcmp une" : "icmp ne";
+    case Op::kLt: return real ? "fcmp olt" : boolean ? "icmp ult" : "icmp slt";
+    case Op::kLe: return real ? "fcmp ole" : boolean ? "icmp ule" : "icmp sle";
+    case Op::kGt: return real ? "fcmp ogt" : boolean ? "icmp ugt" : "icmp sgt";
+    case Op::kGe: return real ? "fcmp oge" : boolean ? "icmp uge" : "icmp sge";
+    default: BGL_CHECK(false, "{} is no binary operation", name_of(op)); return "";
+  }
+}
+}  // namespace
+
+Rows LlvmPrinter::binary(const Inst& i) {
+  const Type& t = fn_.at(i.in[0]).type;
+  const Rows &a = at(i.in[0]), &b = at(i.in[1]);
+  Rows out;
+  for (size_t r = 0; r < a.size(); ++r) {
+    if (i.op == Op::kMin || i.op == Op::kMax) {
+      out.push_back(extremum(i.op == Op::kMax, t.elem, t.cols, a[r], b[r]));
+    } else {
+      out.push_back(emit("{} {} {}, {}", operation(i.op, t.elem == Elem::f32, t.elem == Elem::i1), type_of(t), a[r], b[r]));
+    }
+  }
+  return out;
+}
+
+Rows LlvmPrinter::fma(const Inst& i) {
+  const std::string t = type_of(i.type);
+  const Rows &a = at(i.in[0]), &b = at(i.in[1]), &c = at(i.in[2]);
+  Rows out;
+  for (size_t r = 0; r < a.size(); ++r) {
+    if (target_.fma) {
+      out.push_back(call(t, "llvm.fma." + suffix(Elem::f32, i.type.cols), fmt::format("{0}, {0}, {0}", t),
+                         fmt::format("{0} {1}, {0} {2}, {0} {3}", t, a[r], b[r], c[r])));
+    } else {
+      const std::string product = emit("fmul {} {}, {}", t, a[r], b[r]);
+      out.push_back(emit("fadd {} {}, {}", t, product, c[r]));
+    }
+  }
+  return out;
+}
+
+Rows LlvmPrinter::select(const Inst& i) {
+  const std::string t = type_of(i.type), mask = vec("i1", i.type.cols);
+  const Rows &c = at(i.in[0]), &a = at(i.in[1]), &b = at(i.in[2]);
+  Rows out;
+  for (size_t r = 0; r < a.size(); ++r) out.push_back(emit("select {} {}, {} {}, {} {}", mask, c[r], t, a[r], t, b[r]));
+  return out;
+}
+
+Rows LlvmPrinter::broadcast(const Inst& i) {
+  const Inst& from = fn_.at(i.in[0]);
+  const auto rows = static_cast<size_t>(i.type.rows);
+  if (from.op == Op::kConst) return Rows(rows, constant(i.type.elem, i.type.cols, from.imm, from.fimm));
+  Rows out = at(i.in[0]);
+  if (from.type.cols != i.type.cols) {
+    for (std::string& row : out) row = splat(type_of(i.type.elem), i.type.cols, row);
+  }
+  if (out.size() != rows) out.assign(rows, std::string(out[0]));
+  return out;
+}
+
+std::string LlvmPrinter::join(ReduceKind kind, Elem e, int cols, const std::string& a, const std::string& b) {
+  if (kind != ReduceKind::kSum) return extremum(kind == ReduceKind::kMax, e, cols, a, b);
+  return emit("{} {} {}, {}", e == Elem::f32 ? "fadd" : "add", vec(type_of(e), cols), a, b);
+}
+
+Rows LlvmPrinter::reduce(const Inst& i) {
+  const Type& t = fn_.at(i.in[0]).type;
+  Rows out = at(i.in[0]);
+  if (i.imm == 0) {
+    std::string sum = out[0];
+    for (size_t r = 1; r < out.size(); ++r) sum = join(i.reduce, t.elem, t.cols, sum, out[r]);
+    return {sum};
+  }
+  for (std::string& row : out) {
+    if (t.cols == 1) continue;
+    for (int cols = t.cols; cols > 1; cols /= 2) {
+      const std::string type = vec(type_of(t.elem), cols);
+      if (cols == 2) {
+        const std::string first = emit("extractelement {} {}, i64 0", type, row), second = emit("extractelement {} {}, i64 1", type, row);
+        row = join(i.reduce, t.elem, 1, first, second);
+        continue;
+      }
+      constexpr const char* kHalf = "shufflevector {} {}, {} poison, <{} x i32> {}";
+      const std::string low = emit(kHalf, type, row, type, cols / 2, iota("i32", cols / 2, 0));
+      const std::string high = emit(kHalf, type, row, type, cols / 2, iota("i32", cols / 2, cols / 2));
+      row = join(i.reduce, t.elem, cols / 2, low, high);
+    }
+  }
+  return out;
+}
+
+}  // namespace internal
+}  // namespace bgl::lang

@@ -1,0 +1,28 @@
+#include "models/model.h"
+
+#include "models/gpt2.h"
+#include "models/llama.h"
+
+namespace bgl::models {
+
+PagedCache Model::make_cache(int64_t pages) const {
+  PagedCache cache;
+  for (int64_t l = 0; l < config_.layers; ++l) {
+    cache.k.push_back(Tensor(ops::contiguous(ops::full({pages, config_.kv_heads, config_.head_width, 64}, 0))));
+    cache.v.push_back(Tensor(ops::contiguous(ops::full({pages, config_.kv_heads, 64, config_.head_width}, 0))));
+  }
+  std::vector<Tensor> all = cache.k;
+  all.insert(all.end(), cache.v.begin(), cache.v.end());
+  framework::eval(all);
+  return cache;
+}
+
+int64_t Model::parameter_bytes() const { return parameter_count() * 4; }
+int64_t Model::page_bytes() const { return config_.layers * 2 * config_.kv_heads * config_.head_width * 64 * 4; }
+
+std::unique_ptr<Model> make_model(const ModelConfig& config, Init init) {
+  if (config.family == Family::kGpt2) return std::make_unique<Gpt2>(config, init);
+  return std::make_unique<Llama>(config, init);
+}
+
+}  // namespace bgl::models
