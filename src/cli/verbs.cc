@@ -5,8 +5,10 @@
 namespace bgl::cli {
 
 void add_verbs(CLI::App& app, Status& status) {
-  add_generate(app, status);
   add_lake(app, status);
+  add_train(app, status);
+  add_tune(app, status);
+  add_generate(app, status);
 }
 
 void set_example(CLI::App& verb, const char* example) { verb.footer(std::string("Example:\n  ") + example); }
