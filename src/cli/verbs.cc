@@ -9,6 +9,7 @@ void add_verbs(CLI::App& app, Status& status) {
   add_train(app, status);
   add_tune(app, status);
   add_generate(app, status);
+  add_device(app, status);
 }
 
 void set_example(CLI::App& verb, const char* example) { verb.footer(std::string("Example:\n  ") + example); }

@@ -10,6 +10,7 @@
 #include "base/progress.h"
 #include "framework/random.h"
 #include "lang/kernel.h"
+#include "lang/measure.h"
 #include "models/folder.h"
 #include "train/checkpoint.h"
 #include "train/run_log.h"
@@ -231,6 +232,7 @@ Result<RunSummary> run_training(const TrainOptions& options, const std::string& 
     BGL_TRY(draw_next(run));
   }
   BGL_ASSIGN(RunLog log, RunLog::open(join_path(run_dir, "log.jsonl"), run.step, machine_line()));
+  run.peak_flops = lang::measure_rates().f32_flops;
   Progress progress(options.name, options.steps);
   progress.update(run.step);
   while (true) {
