@@ -9,6 +9,7 @@ void add_verbs(CLI::App& app, Status& status) {
   add_train(app, status);
   add_tune(app, status);
   add_generate(app, status);
+  add_serve(app, status);
   add_device(app, status);
 }
 
