@@ -6,6 +6,11 @@ namespace bgl::cli {
 
 void add_verbs(CLI::App& app, Status& status) {
   add_lake(app, status);
+  add_train(app, status);
+  add_tune(app, status);
+  add_generate(app, status);
+  add_serve(app, status);
+  add_device(app, status);
 }
 
 void set_example(CLI::App& verb, const char* example) { verb.footer(std::string("Example:\n  ") + example); }

@@ -17,6 +17,11 @@ void add_verbs(CLI::App& app, Status& status);
 void set_example(CLI::App& verb, const char* example);
 
 // One per source of this folder.
+void add_device(CLI::App& app, Status& status);
+void add_generate(CLI::App& app, Status& status);
+void add_serve(CLI::App& app, Status& status);
 void add_lake(CLI::App& app, Status& status);
+void add_train(CLI::App& app, Status& status);
+void add_tune(CLI::App& app, Status& status);
 
 }  // namespace bgl::cli

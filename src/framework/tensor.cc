@@ -9,7 +9,7 @@
 #include "compiler/differentiate.h"
 
 namespace bgl::framework {
-namespace {
+namespace internal {
 
 // One step from a storage to a view of it. `apply` looks; `write` gives the value before the step with the looked-at part replaced.
 struct ViewStep {
@@ -46,7 +46,10 @@ struct Storage {
   bool requires_grad = false;  // a parameter: its value is always a leaf that requires a gradient
 };
 
-}  // namespace
+}  // namespace internal
+
+using internal::Storage;
+using internal::ViewStep;
 
 struct Tensor::Impl {
   std::shared_ptr<Storage> storage;

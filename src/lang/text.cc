@@ -4,14 +4,10 @@
 
 #include <cmath>
 
+#include "lang/verify.h"
+
 namespace bgl::lang {
 namespace {
-
-std::string text_of_type(const Type& t) {
-  if (t.is_pointer) return fmt::format("*{}", name_of(t.mem));
-  if (t.rows == 1 && t.cols == 1) return name_of(t.elem);
-  return fmt::format("{}x{}x{}", t.rows, t.cols, name_of(t.elem));
-}
 
 class TextPrinter {
  public:
@@ -20,7 +16,7 @@ class TextPrinter {
   std::string print() {
     text_ = fmt::format("kernel {}(", fn_.name);
     for (size_t p = 0; p < fn_.params.size(); ++p) {
-      text_ += fmt::format("{}{}: {}", p ? ", " : "", fn_.params[p].name, text_of_type(fn_.params[p].type));
+      text_ += fmt::format("{}{}: {}", p ? ", " : "", fn_.params[p].name, type_text(fn_.params[p].type));
     }
     text_ += ") {\n";
     for (size_t id = 0; id < fn_.insts.size(); ++id) {
@@ -65,7 +61,7 @@ class TextPrinter {
     } else if (i.op == Op::kLoad || i.op == Op::kGather) {
       text_ += " other " + real(i.fimm);
     }
-    text_ += " : " + text_of_type(i.type);
+    text_ += " : " + type_text(i.type);
     end_line(i);
   }
 

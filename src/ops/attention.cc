@@ -116,7 +116,8 @@ std::vector<RefTensor> ref_paged(std::span<const RefTensor> in, const Attrs& att
           v1.data.push_back(in[2].at(base + s % k[3] * q[2] + d));
         }
       }
-      for (const double x : ref_attention(std::vector<RefTensor>{q1, k1, v1}, {{0}, attrs.numbers})[0].data) out.data.push_back(x);
+      const RefTensor one = ref_attention(std::vector<RefTensor>{q1, k1, v1}, {{0}, attrs.numbers})[0];
+      out.data.insert(out.data.end(), one.data.begin(), one.data.end());
     }
   }
   return {out};

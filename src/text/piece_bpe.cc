@@ -89,7 +89,8 @@ std::string PieceBpeTokenizer::prepared(std::string_view piece, bool at_start) c
     if (!text.empty() && text.front() == ' ') text.erase(text.begin());
     if (!text.empty() && text.back() == ' ') text.pop_back();
   }
-  if (options_.dummy_prefix && !text.empty() && (at_start || options_.prefix_every_piece)) text.insert(text.begin(), ' ');
+  const bool wanted = options_.dummy_prefix && (at_start || options_.prefix_every_piece);
+  if (wanted && !text.empty() && !(options_.prefix_unless_space && text[0] == ' ')) text.insert(text.begin(), ' ');
   return text;
 }
 

@@ -217,6 +217,7 @@ Status parse_piece_stages(const std::string& path, const Json& root, PieceBpeTok
     parts.fold_block = true;
     parts.dummy_prefix = scheme != "never";
     parts.prefix_every_piece = scheme == "always";
+    parts.prefix_unless_space = true;
   }
   return {};
 }

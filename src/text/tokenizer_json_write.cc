@@ -124,11 +124,13 @@ Result<std::string> PieceBpeTokenizer::to_json() const {
   if (options_.dummy_prefix) {
     const OrderedJson replace = {{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", block}};
     const OrderedJson back = {{"type", "Replace"}, {"pattern", {{"String", block}}}, {"content", " "}};
-    if (options_.prefix_every_piece) {
+    if (options_.prefix_unless_space) {
+      const char* scheme = options_.prefix_every_piece ? "always" : "first";
+      pre = {{"type", "Metaspace"}, {"replacement", block}, {"prepend_scheme", scheme}, {"split", false}};
+    } else {
+      // The format's other spelling puts the space before the pieces after an added token too; there is none that does not.
       normalizer = {{"type", "Sequence"},
                     {"normalizers", OrderedJson::array({{{"type", "Prepend"}, {"prepend", block}}, replace})}};
-    } else {
-      pre = {{"type", "Metaspace"}, {"replacement", block}, {"prepend_scheme", "first"}, {"split", false}};
     }
     decoder = {{"type", "Sequence"},
                {"decoders", OrderedJson::array({back,

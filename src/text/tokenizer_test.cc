@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "text/atomic_file.h"
+#include "text/char_tokenizer.h"
 
 namespace bgl::text {
 namespace {
@@ -133,6 +134,24 @@ TEST(Tokenizer, Llama2cTok512) {
   std::vector<int32_t> marked = {1};
   for (const int32_t id : tok->encode("Once")) marked.push_back(id);
   EXPECT_EQ(tok->decode(marked), "Once");
+}
+
+TEST(Tokenizer, CharactersThroughTokenizerJson) {
+  auto made = make_char_tokenizer("hello,\n \xC3\xA9 world \xF0\x9F\xA6\x99", {"<|endoftext|>"});
+  ASSERT_TRUE(made.ok()) << made.status().message();
+  const std::string path = testing::TempDir() + "/bgl_char_" + std::to_string(::getpid()) + ".json";
+  ASSERT_TRUE(write_tokenizer_json(**made, path).ok());
+  const auto again = loaded(path);
+  ASSERT_TRUE(again);
+  for (const Tokenizer* tok : {made->get(), again.get()}) {
+    EXPECT_EQ(tok->vocab_size(), 13);  // \n space , d e h l o r w e-acute llama mark
+    EXPECT_EQ(tok->encode("hello"), (std::vector<int32_t>{5, 4, 6, 6, 7}));
+    EXPECT_EQ(tok->decode(tok->encode(" \xC3\xA9\xF0\x9F\xA6\x99")), " \xC3\xA9\xF0\x9F\xA6\x99");
+    EXPECT_EQ(tok->encode("hXe"), (std::vector<int32_t>{5, 4})) << "an unknown character is dropped";
+    EXPECT_EQ(tok->encode("h<|endoftext|>"), (std::vector<int32_t>{5, 12}));
+    EXPECT_EQ(tok->eos(), 12);
+  }
+  EXPECT_EQ(make_char_tokenizer("a\xFF").status().message(), "character vocabulary: the text is not valid UTF-8 (at offset 1)");
 }
 
 TEST(Tokenizer, MissingFilesAreNamed) {

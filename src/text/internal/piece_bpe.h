@@ -26,12 +26,13 @@ class PieceBpeTokenizer final : public Tokenizer {
   struct Parts {
     std::vector<Piece> pieces;
     std::vector<BpeMerges::Merge> merges;
-    bool dummy_prefix = false;        // a space before the text
-    bool prefix_every_piece = false;  // ... and before every piece after an added token
-    bool fold_block = false;          // U+2581 in the text is a space
-    bool squeeze_spaces = false;      // runs of spaces become one; none at the ends
-    bool fuse_unknown = false;        // neighbouring unknown characters share one unknown token
-    int32_t unknown = -1;             // -1: a character that has neither piece nor bytes is dropped
+    bool dummy_prefix = false;         // a space before the text
+    bool prefix_every_piece = false;   // ... and before every piece after an added token
+    bool prefix_unless_space = false;  // ... but none before a text that begins with a space (Metaspace)
+    bool fold_block = false;           // U+2581 in the text is a space
+    bool squeeze_spaces = false;       // runs of spaces become one; none at the ends
+    bool fuse_unknown = false;         // neighbouring unknown characters share one unknown token
+    int32_t unknown = -1;              // -1: a character that has neither piece nor bytes is dropped
   };
   static Result<std::unique_ptr<PieceBpeTokenizer>> create(Parts parts, std::vector<AddedToken> added,
                                                            const std::string& where);

@@ -91,7 +91,7 @@ std::string compile_cxx(std::string_view text, const std::string& features, std:
   std::ofstream(source, std::ios::binary) << text;
   std::vector<std::string> command{compiler, "-std=c++17", "-O2", "-c", "-fPIC", "-w", "-ffp-contract=off", "-fno-builtin",
                                    "-ffreestanding", "-fno-exceptions", "-fno-rtti", "-fno-stack-protector", "-fno-asynchronous-unwind-tables",
-                                   "-fno-tree-loop-distribute-patterns", "-fvisibility=hidden", "-fno-math-errno"};
+                                   "-fno-tree-loop-distribute-patterns", "-fvisibility=hidden", "-fno-math-errno", "-fno-strict-aliasing"};
   // clang has no -fno-tree-loop-distribute-patterns, and says so only as a warning.
   std::stringstream list(features);
   for (std::string one; std::getline(list, one, ',');) {

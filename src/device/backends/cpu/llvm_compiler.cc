@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <mutex>
 
 namespace bgl::device::cpu {
@@ -143,8 +142,7 @@ std::string compile_llvm(std::string_view text, const std::string& features, std
   s.options = l.LLVMCreatePassBuilderOptions();
   l.LLVMPassBuilderOptionsSetLoopVectorization(s.options, 0);
   l.LLVMPassBuilderOptionsSetSLPVectorization(s.options, 0);
-  const char* passes = std::getenv("BGL_LLVM_PASSES");
-  if (Llvm::Ref failed = l.LLVMRunPasses(s.module, passes ? passes : "default<O2>", s.machine, s.options)) {
+  if (Llvm::Ref failed = l.LLVMRunPasses(s.module, "default<O2>", s.machine, s.options)) {
     char* why = l.LLVMGetErrorMessage(failed);
     error = fmt::format("LLVM: {}", why);
     l.LLVMDisposeErrorMessage(why);

@@ -1,0 +1,81 @@
+#include <CLI/CLI.hpp>
+#include <condition_variable>
+#include <cstdio>
+#include <mutex>
+
+#include "cli/verbs.h"
+#include "models/folder.h"
+#include "serve/engine.h"
+#include "serve/text_stream.h"
+
+namespace bgl::cli {
+namespace {
+
+struct GenerateOptions {
+  std::string model, tokenizer, prompt;
+  int64_t steps = 128;
+  serve::SamplingOptions sampling;
+  uint64_t seed = 0;
+};
+
+Status generate(const GenerateOptions& o) {
+  BGL_ASSIGN(models::LoadedModel loaded, models::load_model(o.model, o.tokenizer));
+  if (!loaded.tokenizer) return invalid_argument("{} has no tokenizer: give one with --tokenizer FILE", o.model);
+  const text::Tokenizer& tokenizer = *loaded.tokenizer;
+  serve::Request request;
+  BGL_ASSIGN(request.prompt, serve::prompt_tokens(tokenizer, o.prompt));
+  // The last token's own key is never needed.
+  request.max_tokens = std::min(o.steps, loaded.model->config().context - static_cast<int64_t>(request.prompt.size()));
+  if (request.max_tokens < o.steps) {
+    std::fprintf(stderr, "the model's context of %lld tokens leaves room for %lld steps\n", static_cast<long long>(loaded.model->config().context),
+                 static_cast<long long>(request.max_tokens));
+  }
+  request.sampling = o.sampling;
+  request.seed = o.seed;
+  request.stop_tokens = serve::end_tokens(tokenizer);
+  BGL_ASSIGN(const auto engine, serve::Engine::create(*loaded.model, {.max_running = 1, .max_waiting = 1}));
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool done = false;
+  Status status;
+  serve::TextStream stream(tokenizer, o.prompt.empty());
+  auto print = [](const std::string& text) {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
+  };
+  print(o.prompt);
+  request.on_event = [&](const serve::Request::Event& e) {
+    if (e.token >= 0) print(stream.add(e.token));
+    if (e.finish != serve::Finish::kNone) {
+      print(stream.finish());
+      std::lock_guard lock(mutex);
+      if (e.finish == serve::Finish::kError) status = make_status(Code::kInternal, "{}", e.error);
+      done = true;
+      changed.notify_all();
+    }
+    return true;
+  };
+  BGL_TRY(engine->submit(std::move(request)));
+  std::unique_lock lock(mutex);
+  changed.wait(lock, [&] { return done; });
+  return status;
+}
+
+}  // namespace
+
+void add_generate(CLI::App& app, Status& status) {
+  auto o = std::make_shared<GenerateOptions>();
+  CLI::App* verb = app.add_subcommand("generate", "Continue a text with a model; only the text goes to stdout");
+  verb->add_option("MODEL", o->model, "A Hugging Face folder, or a llama2.c .bin file")->required();
+  verb->add_option("--tokenizer", o->tokenizer, "A tokenizer file or folder (default: the model folder's own)");
+  verb->add_option("--prompt", o->prompt, "The text to continue (default: none, the model begins)");
+  verb->add_option("--steps", o->steps, "Most tokens to generate")->check(CLI::PositiveNumber);
+  verb->add_option("--temperature", o->sampling.temperature, "0: always the most likely token")->check(CLI::NonNegativeNumber);
+  verb->add_option("--top-p", o->sampling.top_p, "Draw from the most likely tokens of this joint probability")->check(CLI::Range(0.0, 1.0));
+  verb->add_option("--top-k", o->sampling.top_k, "Draw from the k most likely tokens (0: all)")->check(CLI::NonNegativeNumber);
+  verb->add_option("--seed", o->seed, "The same seed gives the same text");
+  set_example(*verb, "bgl generate runs/shakespeare/model --prompt \"ROMEO:\" --steps 200 --temperature 0.8");
+  verb->callback([o, &status] { status = generate(*o); });
+}
+
+}  // namespace bgl::cli

@@ -1,0 +1,78 @@
+#include "compiler/compile.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "ops/functions.h"
+
+namespace bgl::compiler {
+namespace {
+
+using ops::Value;
+
+Value leaf(const std::vector<float>& data, const ops::Shape& shape) {
+  auto b = ops::Buffer::allocate(data.size() * 4);
+  std::memcpy(b->data(), data.data(), data.size() * 4);
+  return ops::make_leaf({ops::DType::kF32, shape}, b);
+}
+std::vector<float> floats(const Value& v) {
+  const float* p = v.node->buffers[static_cast<size_t>(v.index)]->as<float>();
+  return {p, p + ops::numel(v.shape())};
+}
+
+TEST(Compile, OneGraphFusesAChainIntoOneStep) {
+  const Value x = leaf({1, -2, 3, -4}, {2, 2});
+  const Value y = ops::add(ops::mul(ops::relu(x), 2.0), x);
+  ASSERT_TRUE(evaluate({y}).ok());
+  EXPECT_EQ(floats(y), (std::vector<float>{3, -2, 9, -4}));
+  EXPECT_EQ(last_executable()->steps.size(), 1u);
+}
+
+TEST(Compile, ANewScalarDoesNotCompileAgain) {
+  const Value x = leaf({1, 2}, {2});
+  ASSERT_TRUE(evaluate({ops::mul(x, 3.0)}).ok());
+  const int64_t before = counters().graphs_compiled;
+  const Value y = ops::mul(x, 5.0);
+  ASSERT_TRUE(evaluate({y}).ok());
+  EXPECT_EQ(counters().graphs_compiled, before);
+  EXPECT_EQ(floats(y), (std::vector<float>{5, 10}));
+}
+
+TEST(Compile, AnUnusedLeafIsOverwrittenInPlace) {
+  Value x = leaf({1, 2, 3}, {3});
+  const auto* bytes = x.node->buffers[0]->data();
+  const Value y = ops::add(x, x);
+  x = {};
+  ASSERT_TRUE(evaluate({y}).ok());
+  EXPECT_EQ(y.node->buffers[0]->data(), bytes);
+  EXPECT_EQ(floats(y), (std::vector<float>{2, 4, 6}));
+}
+
+TEST(Compile, ALeafSomebodyHoldsKeepsItsBytes) {
+  const Value x = leaf({1, 2, 3}, {3});
+  const Value y = ops::add(x, x);
+  ASSERT_TRUE(evaluate({y}).ok());
+  EXPECT_EQ(floats(x), (std::vector<float>{1, 2, 3}));
+}
+
+TEST(Compile, ARunErrorNamesOperatorAndLabel) {
+  const Value table = leaf({1, 2, 3, 4}, {2, 2});
+  auto ids = ops::Buffer::allocate(8);
+  *ids->as<int64_t>() = 5;
+  ops::Label label("encoder");
+  const Value y = ops::embedding(table, ops::make_leaf({ops::DType::kI64, {1}}, ids));
+  EXPECT_EQ(evaluate({y}).message(), "[embedding] at encoder embedding: id 5 at element 0 is outside [0, 2)");
+}
+
+TEST(Compile, ThePlanStatesItsLowerBound) {
+  Value x = leaf(std::vector<float>(4096, 1), {64, 64});
+  for (int i = 0; i < 6; ++i) x = ops::softmax(ops::matmul(x, x), -1);
+  ASSERT_TRUE(evaluate({x}).ok());
+  const MemoryReport& m = last_executable()->memory;
+  EXPECT_GT(m.arena_bytes, 0);
+  EXPECT_GE(m.arena_bytes, m.lower_bound_bytes);
+}
+
+}  // namespace
+}  // namespace bgl::compiler

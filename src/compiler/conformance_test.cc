@@ -1,0 +1,207 @@
+// One driver for every operator: each sample of each OpDef, on all layouts of its inputs, through the compiler and its kernels
+// against the double-precision reference; gradients against finite differences of the reference.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "compiler/compile.h"
+#include "compiler/differentiate.h"
+#include "ops/functions.h"
+#include "ops/op_def.h"
+#include "ops/random.h"
+
+namespace bgl::compiler {
+namespace {
+
+using ops::Attrs;
+using ops::DType;
+using ops::OpDef;
+using ops::RefTensor;
+using ops::Sample;
+using ops::Shape;
+using ops::Value;
+
+enum class Lay { kContiguous, kTransposed, kStrided, kBroadcast };
+constexpr Lay kLays[] = {Lay::kContiguous, Lay::kTransposed, Lay::kStrided, Lay::kBroadcast};
+
+Value leaf_of(const RefTensor& t, DType dtype) {
+  auto buffer = ops::Buffer::allocate(t.data.size() * static_cast<size_t>(ops::dtype_size(dtype)));
+  for (size_t i = 0; i < t.data.size(); ++i) {
+    switch (dtype) {
+      case DType::kF32: buffer->as<float>()[i] = static_cast<float>(t.data[i]); break;
+      case DType::kI64: buffer->as<int64_t>()[i] = static_cast<int64_t>(t.data[i]); break;
+      case DType::kBool: buffer->as<uint8_t>()[i] = t.data[i] != 0; break;
+      default: ADD_FAILURE() << "no sample uses " << ops::dtype_name(dtype);
+    }
+  }
+  return ops::make_leaf({dtype, t.shape}, buffer, dtype == DType::kF32);
+}
+
+RefTensor draw(const Sample::Input& in, ops::Generator& g) {
+  RefTensor t{in.meta.shape, {}};
+  for (int64_t i = 0; i < ops::numel(t.shape); ++i) {
+    const double u = in.low + (in.high - in.low) * g.uniform_double();
+    t.data.push_back(in.meta.dtype == DType::kF32 ? static_cast<float>(u) : std::floor(u));
+  }
+  return t;
+}
+
+// A value equal to `t` whose layout in memory is not the plain one.
+Value laid_out(RefTensor& t, DType dtype, Lay lay) {
+  const auto rank = static_cast<int64_t>(t.shape.size());
+  if (lay == Lay::kTransposed && rank >= 2) {
+    RefTensor turned = t;
+    std::swap(turned.shape[0], turned.shape.back());
+    const Value plain = leaf_of(t, dtype);
+    // Lay the bytes out turned, look at them turned back.
+    std::vector<int64_t> dims(static_cast<size_t>(rank));
+    for (size_t i = 0; i < dims.size(); ++i) dims[i] = static_cast<int64_t>(i);
+    std::swap(dims.front(), dims.back());
+    const auto node = ops::permute(plain, dims);
+    turned = ops::run_reference(*node.node, std::vector{t})[0];
+    return ops::permute(leaf_of(turned, dtype), dims);
+  }
+  if (lay == Lay::kStrided && rank >= 1) {
+    RefTensor wide{t.shape, {}};
+    wide.shape.back() *= 2;
+    const int64_t c = t.shape.back();
+    for (size_t i = 0; i < t.data.size(); ++i) {
+      wide.data.push_back(t.data[i]);
+      wide.data.push_back(7);
+    }
+    if (c == 0) wide.data.clear();
+    return ops::slice(leaf_of(wide, dtype), rank - 1, 0, std::max<int64_t>(2 * c, 0), 2);
+  }
+  if (lay == Lay::kBroadcast && rank >= 1 && t.shape[0] > 1) {
+    RefTensor one{t.shape, {}};
+    one.shape[0] = 1;
+    const auto per = static_cast<size_t>(ops::numel(one.shape));
+    one.data.assign(t.data.begin(), t.data.begin() + static_cast<int64_t>(per));
+    for (size_t i = per; i < t.data.size(); ++i) t.data[i] = t.data[i - per];
+    return ops::expand(leaf_of(one, dtype), t.shape);
+  }
+  return leaf_of(t, dtype);
+}
+
+std::vector<double> numbers(const Value& v) {
+  const Value c = v.node->op->op_class == ops::OpClass::kView ? ops::contiguous(v) : v;
+  const Status s = evaluate({c});
+  EXPECT_TRUE(s.ok()) << s.message();
+  std::vector<double> out;
+  if (!s.ok()) return out;
+  const auto& b = c.node->buffers[static_cast<size_t>(c.index)];
+  for (int64_t i = 0; i < ops::numel(c.shape()); ++i) {
+    switch (c.dtype()) {
+      case DType::kF32: out.push_back(b->as<float>()[i]); break;
+      case DType::kI64: out.push_back(static_cast<double>(b->as<int64_t>()[i])); break;
+      case DType::kBF16: {
+        const uint32_t bits = static_cast<uint32_t>(b->as<uint16_t>()[i]) << 16;
+        float f = 0;
+        std::memcpy(&f, &bits, 4);
+        out.push_back(f);
+        break;
+      }
+      default: out.push_back(b->as<uint8_t>()[i]);
+    }
+  }
+  return out;
+}
+
+void expect_close(const std::vector<double>& got, const std::vector<double>& want, double tolerance, const std::string& what) {
+  ASSERT_EQ(got.size(), want.size()) << what;
+  for (size_t i = 0; i < got.size(); ++i) {
+    ASSERT_NEAR(got[i], want[i], tolerance * std::max(1.0, std::fabs(want[i]))) << what << " element " << i << " of " << got.size();
+  }
+}
+
+class Conformance : public testing::TestWithParam<const OpDef*> {};
+
+TEST_P(Conformance, KernelsAgreeWithTheReference) {
+  const OpDef& op = *GetParam();
+  ASSERT_NE(op.samples, nullptr) << op.name << " has no samples";
+  ops::Generator g(7);
+  int index = 0;
+  for (const Sample& sample : op.samples()) {
+    for (const Lay lay : kLays) {
+      std::vector<RefTensor> refs;
+      std::vector<Value> inputs;
+      for (const Sample::Input& in : sample.inputs) {
+        refs.push_back(draw(in, g));
+        inputs.push_back(laid_out(refs.back(), in.meta.dtype, lay));
+      }
+      const auto node = ops::make_node(op, inputs, sample.attrs);
+      const auto want = ops::run_reference(*node, refs);
+      for (size_t o = 0; o < want.size(); ++o) {
+        const auto what = fmt::format("{} sample {} layout {} output {}", op.name, index, static_cast<int>(lay), o);
+        expect_close(numbers({node, static_cast<int>(o)}), want[o].data, op.tolerance, what);
+      }
+    }
+    ++index;
+  }
+}
+
+// d/dx of sum(w * f(x)) by central differences of the reference.
+std::vector<double> finite_difference(const ops::Node& node, std::vector<RefTensor> refs, size_t input, const std::vector<RefTensor>& w) {
+  auto loss = [&] {
+    const auto out = ops::run_reference(node, refs);
+    double s = 0;
+    for (size_t o = 0; o < w.size(); ++o) {
+      for (size_t i = 0; i < w[o].data.size(); ++i) s += w[o].data[i] * out[o].data[i];
+    }
+    return s;
+  };
+  std::vector<double> out;
+  for (size_t i = 0; i < refs[input].data.size(); ++i) {
+    const double x = refs[input].data[i], h = 1e-4;
+    refs[input].data[i] = x + h;
+    const double up = loss();
+    refs[input].data[i] = x - h;
+    const double down = loss();
+    refs[input].data[i] = x;
+    out.push_back((up - down) / (2 * h));
+  }
+  return out;
+}
+
+TEST_P(Conformance, GradientsAgreeWithFiniteDifferences) {
+  const OpDef& op = *GetParam();
+  if (!op.gradient || op.name == "cast") return;
+  ops::Generator g(11);
+  for (const Sample& sample : op.samples()) {
+    int64_t elements = 0;
+    std::vector<RefTensor> refs;
+    std::vector<Value> inputs;
+    for (const Sample::Input& in : sample.inputs) {
+      refs.push_back(draw(in, g));
+      inputs.push_back(leaf_of(refs.back(), in.meta.dtype));
+      elements += ops::numel(in.meta.shape);
+    }
+    if (elements > 2500) continue;  // differences cost elements^2
+    const auto node = ops::make_node(op, inputs, sample.attrs);
+    if (!node->requires_grad) continue;
+    // Only the first output takes part in a loss; the others (statistics, lse) serve the gradient itself.
+    std::vector<RefTensor> w(1);
+    w[0].shape = node->outs[0].shape;
+    for (int64_t i = 0; i < ops::numel(w[0].shape); ++i) w[0].data.push_back(static_cast<float>(g.uniform_double() - 0.5));
+    const Value seed = ops::make_leaf({DType::kF32, w[0].shape}, leaf_of(w[0], DType::kF32).node->buffers[0]);
+    const std::vector<Value> grads = differentiate({node, 0}, inputs, seed);
+    for (size_t k = 0; k < inputs.size(); ++k) {
+      if (!grads[k]) continue;
+      if (op.name == "rope" && k >= 2) continue;  // the tables are constants
+      expect_close(numbers(grads[k]), finite_difference(*node, refs, k, w), 2e-3, fmt::format("{} gradient of input {}", op.name, k));
+    }
+  }
+}
+
+std::vector<const OpDef*> tested_ops() {
+  std::vector<const OpDef*> out;
+  for (const OpDef* op : ops::op_table()) {
+    if (op->op_class != ops::OpClass::kLeaf && op->op_class != ops::OpClass::kScalar) out.push_back(op);
+  }
+  return out;
+}
+INSTANTIATE_TEST_SUITE_P(Ops, Conformance, testing::ValuesIn(tested_ops()), [](const auto& p) { return p.param->name; });
+
+}  // namespace
+}  // namespace bgl::compiler

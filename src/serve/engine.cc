@@ -1,0 +1,333 @@
+// run_step() is the spine: admit, choose the tokens of the step, run the model, hand out what it gave.
+#include "serve/engine.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <ctime>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include "base/log.h"
+#include "serve/page_pool.h"
+
+namespace bgl::serve {
+namespace {
+
+double now_seconds() {
+  timespec t{};
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+
+// A request that has its pages.
+struct Sequence {
+  Request request;
+  ops::Generator generator;
+  std::vector<int32_t> tokens;  // prompt, then what was generated
+  std::vector<int64_t> pages;
+  int64_t done = 0;  // tokens whose keys are in the cache
+  int64_t generated = 0;
+  int64_t cached = 0;  // tokens of the prompt that were found in the cache
+  Finish finish = Finish::kNone;
+  bool in_prompt() const { return done < static_cast<int64_t>(request.prompt.size()); }
+};
+
+// Sizes are rounded up so that a server meets few different graphs.
+int64_t bucket(int64_t n) {
+  int64_t b = 1;
+  while (b < n) b *= 2;
+  if (b >= 8 && n <= b * 3 / 4) b = b * 3 / 4;
+  return b;
+}
+
+class LocalEngine final : public Engine {
+ public:
+  LocalEngine(models::Model& model, const EngineOptions& options, int64_t pages)
+      : model_(model), options_(options), pool_(pages), cache_(model.make_cache(pages)) {
+    thread_ = std::thread([this] { loop(); });
+  }
+  ~LocalEngine() override {
+    {
+      std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+  }
+
+  Status submit(Request request) override {
+    const models::ModelConfig& c = model_.config();
+    const auto n = static_cast<int64_t>(request.prompt.size());
+    if (n < 1) return invalid_argument("the prompt is empty: it needs at least one token");
+    if (n + request.max_tokens > c.context) {
+      return invalid_argument("this model's context is {} tokens, but the prompt has {} and max_tokens asks for {} more", c.context, n, request.max_tokens);
+    }
+    for (const int32_t t : request.prompt) {
+      if (t < 0 || t >= c.vocab) return invalid_argument("token {} is outside the vocabulary of {}", t, c.vocab);
+    }
+    if (pages_for(request) > pool_.total()) {
+      return make_status(Code::kResourceExhausted, "the request needs {} pages of KV cache, the server has {}", pages_for(request), pool_.total());
+    }
+    std::lock_guard lock(mutex_);
+    if (draining_ || stopping_) return make_status(Code::kResourceExhausted, "the server is shutting down");
+    if (static_cast<int64_t>(waiting_.size()) >= options_.max_waiting) {
+      ++stats_.refused;
+      return make_status(Code::kResourceExhausted, "{} requests are waiting already", waiting_.size());
+    }
+    waiting_.push_back(std::move(request));
+    changed_.notify_all();
+    return Status();
+  }
+
+  bool drain(double seconds) override {
+    std::unique_lock lock(mutex_);
+    draining_ = true;
+    return idle_.wait_for(lock, std::chrono::duration<double>(seconds), [this] { return waiting_.empty() && running_count_ == 0; });
+  }
+
+  int64_t queue_limit() const override { return options_.max_waiting; }
+
+  EngineStats stats() const override {
+    std::lock_guard lock(mutex_);
+    EngineStats s = stats_;
+    s.waiting = static_cast<int64_t>(waiting_.size());
+    s.running = running_count_;
+    s.pages = pool_.total();
+    return s;
+  }
+
+ private:
+  static int64_t pages_for(const Request& r) {
+    return (static_cast<int64_t>(r.prompt.size()) + r.max_tokens + kPageTokens - 1) / kPageTokens;
+  }
+
+  void loop() {
+    while (true) {
+      {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [this] { return stopping_ || !waiting_.empty() || !running_.empty(); });
+        if (stopping_) break;
+      }
+      run_step();
+    }
+    for (auto& s : running_) end(*s, Finish::kCancelled);
+    std::lock_guard lock(mutex_);
+    for (Request& r : waiting_) r.on_event({-1, Finish::kCancelled, {}, 0});
+    waiting_.clear();
+  }
+
+  void run_step() {
+    admit();
+    const double start = now_seconds();
+    const std::vector<Part> parts = choose();
+    if (!parts.empty()) {
+      try {
+        const std::vector<float> logits = run_model(parts);
+        give_out(parts, logits);
+      } catch (const Error& e) {
+        log_error("a step failed: {}", e.what());
+        for (const Part& p : parts) fail(*p.sequence, e.what());
+      }
+    }
+    std::lock_guard lock(mutex_);
+    std::erase_if(running_, [](const auto& s) { return s->finish != Finish::kNone; });
+    running_count_ = static_cast<int64_t>(running_.size());
+    stats_.pages_available = pool_.available();
+    stats_.steps += !parts.empty();
+    stats_.step_seconds += now_seconds() - start;
+    if (running_.empty() && waiting_.empty()) idle_.notify_all();
+  }
+
+  // Waiting requests get pages and join, first come first served.
+  void admit() {
+    while (static_cast<int64_t>(running_.size()) < options_.max_running) {
+      Request request;
+      {
+        std::lock_guard lock(mutex_);
+        if (waiting_.empty()) return;
+        request = std::move(waiting_.front());
+        waiting_.pop_front();
+        ++running_count_;  // on its way from one list to the other: never in neither
+      }
+      auto s = std::make_unique<Sequence>();
+      // The last token of the prompt is always computed: its logits give the first new token.
+      s->pages = pool_.match(std::span<const int32_t>(request.prompt).first(request.prompt.size() - 1));
+      s->done = s->cached = static_cast<int64_t>(s->pages.size()) * kPageTokens;
+      const int64_t missing = pages_for(request) - static_cast<int64_t>(s->pages.size());
+      const std::vector<int64_t> more = pool_.take(missing);
+      if (static_cast<int64_t>(more.size()) < missing) {
+        pool_.release(s->pages);
+        std::lock_guard lock(mutex_);
+        waiting_.push_front(std::move(request));
+        --running_count_;
+        return;
+      }
+      s->pages.insert(s->pages.end(), more.begin(), more.end());
+      s->tokens = request.prompt;
+      s->generator.manual_seed(request.seed);
+      {
+        std::lock_guard lock(mutex_);
+        stats_.prompt_tokens += static_cast<int64_t>(request.prompt.size());
+        stats_.cached_prompt_tokens += s->done;
+      }
+      s->request = std::move(request);
+      running_.push_back(std::move(s));
+    }
+  }
+
+  // Tokens [from, from + count) of a sequence.
+  struct Part {
+    Sequence* sequence;
+    int64_t from, count;
+  };
+  std::vector<Part> choose() {
+    std::vector<Part> parts;
+    int64_t left = options_.step_tokens;
+    for (const auto& s : running_) {
+      if (s->in_prompt() || left == 0) continue;
+      parts.push_back({s.get(), s->done, 1});
+      --left;
+    }
+    for (const auto& s : running_) {
+      if (!s->in_prompt() || left == 0) continue;
+      const int64_t n = std::min(left, static_cast<int64_t>(s->request.prompt.size()) - s->done);
+      parts.push_back({s.get(), s->done, n});
+      left -= n;
+    }
+    return parts;
+  }
+
+  // Logits of the last token of every part, in order.
+  std::vector<float> run_model(const std::vector<Part>& parts) {
+    int64_t tokens = 0, table = 1;
+    for (const Part& p : parts) {
+      tokens += p.count;
+      table = std::max(table, (p.from + p.count + kPageTokens - 1) / kPageTokens);
+    }
+    const int64_t n = bucket(tokens), m = bucket(table), r = bucket(static_cast<int64_t>(parts.size()));
+    const auto size = static_cast<size_t>(n);
+    std::vector<int64_t> ids(size, 0), positions(size, 0), slots(size, 0), lengths(size, 1), pages(size * static_cast<size_t>(m), 0), rows(static_cast<size_t>(r), 0);
+    size_t row = 0, part = 0;
+    for (const Part& p : parts) {
+      for (int64_t i = p.from; i < p.from + p.count; ++i, ++row) {
+        ids[row] = p.sequence->tokens[static_cast<size_t>(i)];
+        positions[row] = i;
+        slots[row] = p.sequence->pages[static_cast<size_t>(i / kPageTokens)] * kPageTokens + i % kPageTokens;
+        lengths[row] = i + 1;
+        for (int64_t k = 0; k <= i / kPageTokens; ++k) pages[row * static_cast<size_t>(m) + static_cast<size_t>(k)] = p.sequence->pages[static_cast<size_t>(k)];
+      }
+      rows[part++] = static_cast<int64_t>(row) - 1;
+    }
+    // Rows that pad the batch write to page 0, each to a place of its own.
+    for (size_t i = row; i < size; ++i) slots[i] = static_cast<int64_t>(i - row) % kPageTokens;
+    using framework::Tensor;
+    ops::NoGrad no_grad;
+    const models::PagedStep step{Tensor::from_vector(ids, {n}),      Tensor::from_vector(positions, {n}), Tensor::from_vector(slots, {n}),
+                                 Tensor::from_vector(pages, {n, m}), Tensor::from_vector(lengths, {n}),   Tensor::from_vector(rows, {r})};
+    const Tensor logits = model_.step(step, cache_);
+    std::vector<Tensor> wanted = {logits};
+    wanted.insert(wanted.end(), cache_.k.begin(), cache_.k.end());
+    wanted.insert(wanted.end(), cache_.v.begin(), cache_.v.end());
+    framework::eval(wanted);
+    return logits.to_vector();
+  }
+
+  void give_out(const std::vector<Part>& parts, const std::vector<float>& logits) {
+    const auto vocab = static_cast<size_t>(model_.config().vocab);
+    for (size_t i = 0; i < parts.size(); ++i) {
+      Sequence& s = *parts[i].sequence;
+      const int64_t before = s.done / kPageTokens;
+      s.done += parts[i].count;
+      for (int64_t page = before; page < s.done / kPageTokens; ++page) pool_.publish(s.tokens, page, s.pages[static_cast<size_t>(page)]);
+      if (s.in_prompt()) continue;
+      if (s.request.max_tokens == 0) {
+        end(s, Finish::kLength);
+        continue;
+      }
+      const int32_t token = sample(std::span(logits).subspan(i * vocab, vocab), s.request.sampling, s.generator);
+      if (token < 0) {
+        fail(s, "the model's logits are not numbers (NaN)");
+      } else if (std::count(s.request.stop_tokens.begin(), s.request.stop_tokens.end(), token) > 0) {
+        end(s, Finish::kStop);
+      } else {
+        take_token(s, token);
+      }
+    }
+  }
+
+  void take_token(Sequence& s, int32_t token) {
+    s.tokens.push_back(token);
+    ++s.generated;
+    {
+      std::lock_guard lock(mutex_);
+      ++stats_.generated_tokens;
+    }
+    const bool last = s.generated >= s.request.max_tokens;
+    if (!s.request.on_event({token, Finish::kNone, {}, s.cached})) {
+      end(s, Finish::kCancelled);
+    } else if (last) {
+      end(s, Finish::kLength);
+    }
+  }
+
+  void fail(Sequence& s, const std::string& why) {
+    s.finish = Finish::kError;
+    pool_.release(s.pages);
+    s.pages.clear();
+    s.request.on_event({-1, Finish::kError, why, s.cached});
+  }
+  void end(Sequence& s, Finish why) {
+    if (s.finish != Finish::kNone) return;
+    s.finish = why;
+    pool_.release(s.pages);
+    s.pages.clear();
+    s.request.on_event({-1, why, {}, s.cached});
+    std::lock_guard lock(mutex_);
+    ++(why == Finish::kCancelled ? stats_.cancelled : stats_.finished);
+  }
+
+  models::Model& model_;
+  const EngineOptions options_;
+  PagePool pool_;
+  models::PagedCache cache_;
+  std::vector<std::unique_ptr<Sequence>> running_;  // the engine thread's alone
+
+  mutable std::mutex mutex_;  // guards what follows
+  std::condition_variable changed_, idle_;
+  std::deque<Request> waiting_;
+  int64_t running_count_ = 0;
+  EngineStats stats_;
+  bool draining_ = false, stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> Engine::create(models::Model& model, const EngineOptions& options) {
+  int64_t bytes = options.cache_bytes;
+  const int64_t page = model.page_bytes();
+  const int64_t per_request = (model.config().context + kPageTokens - 1) / kPageTokens;
+  if (bytes == 0) {
+    const int64_t free = static_cast<int64_t>(sysconf(_SC_AVPHYS_PAGES)) * sysconf(_SC_PAGESIZE);
+    // No more than all running requests at full length can use, twice over for cached beginnings.
+    bytes = std::min<int64_t>({free / 4, int64_t{4} << 30, 2 * options.max_running * per_request * page});
+  }
+  const int64_t pages = bytes / page + 1;
+  if (pages - 1 < per_request) {
+    return make_status(Code::kResourceExhausted, "the KV cache may take {} bytes, but one request of {} tokens needs {} pages of {} bytes", bytes,
+                       model.config().context, per_request, page);
+  }
+  model.eval();
+  model.requires_grad_(false);
+  try {
+    return std::unique_ptr<Engine>(std::make_unique<LocalEngine>(model, options, pages));
+  } catch (const Error& e) {
+    return e.status();
+  }
+}
+
+}  // namespace bgl::serve

@@ -1,0 +1,69 @@
+// The inference engine: requests wait in a bounded queue, run together in one batch that changes every step (continuous batching),
+// share the pages of equal beginnings, and give their tokens through a callback. A request's tokens do not depend on its
+// neighbours. Ref: Orca (OSDI 2022), arXiv:2309.06180.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "models/model.h"
+#include "serve/sampler.h"
+
+namespace bgl::serve {
+
+struct EngineOptions {
+  int64_t max_running = 64;       // requests in one batch
+  int64_t max_waiting = 256;      // beyond them submit() refuses
+  int64_t step_tokens = 256;      // of one step: decoding ones first, prompts fill the rest
+  int64_t cache_bytes = 0;        // of the KV cache; 0: a quarter of the machine's free memory, at most 4 GB
+};
+
+enum class Finish : uint8_t { kNone, kStop, kLength, kCancelled, kError };
+
+struct Request {
+  std::vector<int32_t> prompt;  // at least one token
+  int64_t max_tokens = 16;
+  SamplingOptions sampling;
+  uint64_t seed = 0;
+  std::vector<int32_t> stop_tokens;  // end-of-text marks: end the request and are not given out
+  // Called on the engine's thread for every token, and once more with finish set (then token is -1 unless it is the last one).
+  // Returning false cancels the request. Must not block.
+  struct Event {
+    int32_t token = -1;
+    Finish finish = Finish::kNone;
+    std::string error;
+    int64_t cached_prompt_tokens = 0;  // of the prompt, found in the cache
+  };
+  std::function<bool(const Event&)> on_event;
+};
+
+struct EngineStats {
+  int64_t running = 0, waiting = 0;
+  int64_t pages = 0, pages_available = 0;
+  int64_t prompt_tokens = 0, generated_tokens = 0, cached_prompt_tokens = 0;
+  int64_t finished = 0, cancelled = 0, refused = 0;
+  int64_t steps = 0;
+  double step_seconds = 0;
+};
+
+class Engine {
+ public:
+  // The model must outlive the engine. An error when not one request fits the cache.
+  static Result<std::unique_ptr<Engine>> create(models::Model& model, const EngineOptions& options);
+  // Cancels what runs and waits.
+  virtual ~Engine() = default;
+
+  // Any thread. kResourceExhausted when the queue is full or the engine drains; kInvalidArgument when prompt and max_tokens exceed
+  // the model's context or a token is outside the vocabulary (max_tokens is not cut silently).
+  virtual Status submit(Request request) = 0;
+  // Refuses new requests and returns when all are done, or false after `seconds`.
+  virtual bool drain(double seconds) = 0;
+  virtual EngineStats stats() const = 0;
+  virtual int64_t queue_limit() const = 0;
+};
+
+}  // namespace bgl::serve

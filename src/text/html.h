@@ -1,0 +1,18 @@
+// The main text of an HTML page as light Markdown: headings with #, list items with - or numbers, tables with |, code in
+// fences. Dropped are scripts, forms, navigation, footers, asides, what is hidden, and blocks that are mostly links.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace bgl::text {
+
+struct HtmlText {
+  std::string title;  // of <title>, else the first heading
+  std::string text;   // blocks separated by empty lines; no trailing newline
+};
+
+// `html` is valid UTF-8 (to_utf8() makes it so); any markup is accepted.
+HtmlText extract_html(std::string_view html);
+
+}  // namespace bgl::text
