@@ -6,6 +6,11 @@
 // handler threads put pieces under its mutex and wake the session through its timer; the session takes them and writes.
 #include "net/http_server.h"
 
+// The thread sanitizer does not know fences; Asio's queues are ordered by their mutex as well.
+#if defined(__SANITIZE_THREAD__)
+#define BOOST_ASIO_DISABLE_FENCED_BLOCK 1
+#endif
+
 #include <algorithm>
 #include <atomic>
 #include <boost/asio/as_tuple.hpp>
