@@ -5,6 +5,9 @@
 namespace bgl::cli {
 
 void add_verbs(CLI::App& app, Status& status) {
+  add_lake(app, status);
+  add_train(app, status);
+  add_tune(app, status);
   add_generate(app, status);
   add_device(app, status);
 }

@@ -19,5 +19,8 @@ void set_example(CLI::App& verb, const char* example);
 // One per source of this folder.
 void add_device(CLI::App& app, Status& status);
 void add_generate(CLI::App& app, Status& status);
+void add_lake(CLI::App& app, Status& status);
+void add_train(CLI::App& app, Status& status);
+void add_tune(CLI::App& app, Status& status);
 
 }  // namespace bgl::cli

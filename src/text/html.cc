@@ -20,11 +20,11 @@ constexpr std::array<std::string_view, 20> kDroppedTags = {
     "area", "aside",    "audio",  "button", "canvas", "embed", "footer", "head",     "iframe", "map",
     "nav",  "noscript", "object", "script", "select", "style", "svg",    "template", "title",  "video"};
 // Names of classes and ids that mark navigation, as whole words.
-constexpr std::array<std::string_view, 32> kDroppedNames = {
-    "ads",        "advert",       "banner",    "breadcrumb", "breadcrumbs", "cookie", "docnav",     "footer",
-    "lineno",     "memproto-nav", "menu",      "menubar",    "nav",         "navbar", "navfooter",  "navheader",
-    "navigation", "navpath",      "navrow",    "navtab",     "page-footer", "pager",  "pagination", "share",
-    "sidenav",    "site-footer",  "skip-link", "social",     "tablist",     "tabs",   "tabs2",      "toc"};
+constexpr std::array<std::string_view, 33> kDroppedNames = {
+    "ads",          "advert",  "banner",      "breadcrumb", "breadcrumbs", "cookie",    "docnav",    "footer",      "lineno",
+    "memproto-nav", "menu",    "menubar",     "nav",        "navbar",      "navfooter", "navheader", "navigation",  "navpath",
+    "navrow",       "navtab",  "page-footer", "pager",      "pagination",  "share",     "sidenav",   "site-footer", "skip-link",
+    "social",       "tablist", "tabs",        "tabs2",      "titlearea",   "toc"};
 constexpr std::array<std::string_view, 35> kBlocks = {
     "address",    "article", "blockquote", "body", "center", "dd",      "details", "dir",   "div", "dl",     "dt", "fieldset",
     "figcaption", "figure",  "form",       "h1",   "h2",     "h3",      "h4",      "h5",    "h6",  "header", "hr", "li",
