@@ -273,13 +273,13 @@ std::vector<double> Config::get_numbers(const std::string& key, std::vector<doub
   return out;
 }
 
-int64_t Config::get_in(const std::string& key, int64_t fallback, int64_t low, int64_t high) {
+int64_t Config::get_int_in(const std::string& key, int64_t fallback, int64_t low, int64_t high) {
   const int64_t v = get(key, fallback);
   if (v < low || v > high) reject(key, fmt::format("{} is outside [{}, {}]", v, low, high));
   return v;
 }
 
-double Config::get_in(const std::string& key, double fallback, double low, double high) {
+double Config::get_double_in(const std::string& key, double fallback, double low, double high) {
   const double v = get(key, fallback);
   if (!(v >= low && v <= high)) reject(key, fmt::format("{} is outside [{}, {}]", v, low, high));
   return v;

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <variant>
 #include <vector>
 
@@ -42,9 +43,15 @@ class Config {
   std::string get(const std::string& key, const std::string& fallback) { return get(key, fallback.c_str()); }
   std::vector<std::string> get_strings(const std::string& key, std::vector<std::string> fallback = {});
   std::vector<double> get_numbers(const std::string& key, std::vector<double> fallback = {});
-  // As get(), and the value must lie in [low, high].
-  int64_t get_in(const std::string& key, int64_t fallback, int64_t low, int64_t high);
-  double get_in(const std::string& key, double fallback, double low, double high);
+  // As get(), and the value must lie in [low, high]. The type of the fallback decides: integer or double.
+  template <typename T, typename L, typename H>
+  auto get_in(const std::string& key, T fallback, L low, H high) {
+    if constexpr (std::is_integral_v<T>) {
+      return get_int_in(key, static_cast<int64_t>(fallback), static_cast<int64_t>(low), static_cast<int64_t>(high));
+    } else {
+      return get_double_in(key, static_cast<double>(fallback), static_cast<double>(low), static_cast<double>(high));
+    }
+  }
   // The value of a key that has no default; its absence is an error kept for finish().
   std::string require(const std::string& key);
   // Keeps an error of the caller's own about `key` for finish().
@@ -57,6 +64,8 @@ class Config {
   const std::string& name() const { return name_; }
 
  private:
+  int64_t get_int_in(const std::string& key, int64_t fallback, int64_t low, int64_t high);
+  double get_double_in(const std::string& key, double fallback, double low, double high);
   const Value* find(const std::string& key);
   std::string where(const std::string& key) const;
   void note(const std::string& key, Value value);

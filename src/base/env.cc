@@ -51,6 +51,20 @@ Status Env::write_file_atomic(const std::string& path, std::string_view bytes) {
   return sync_dir(parent_path(path));
 }
 
+Status Env::make_dirs_synced(const std::string& path) {
+  std::vector<std::string> holders;
+  for (std::string at = path; stat(at).status().code() == Code::kNotFound;) {
+    at = parent_path(at);
+    holders.push_back(at);
+  }
+  BGL_TRY(make_dirs(path));
+  while (!holders.empty()) {
+    BGL_TRY(sync_dir(holders.back()));
+    holders.pop_back();
+  }
+  return {};
+}
+
 bool Env::exists(const std::string& path) { return stat(path).ok(); }
 
 Status Env::remove_all(const std::string& path) {

@@ -65,6 +65,7 @@ struct FileStat {
   int64_t size = 0;
   int64_t modified_ns = 0;  // wall clock
   bool is_dir = false;
+  bool is_file = false;  // neither: a pipe, a socket, a device, whose opening may wait for ever
 };
 
 struct DirEntry {
@@ -104,6 +105,8 @@ class Env {
   // Writes path + ".tmp", syncs, renames over `path`, syncs the folder. One writer per path at a time.
   Status write_file_atomic(const std::string& path, std::string_view bytes);
   bool exists(const std::string& path);
+  // make_dirs(), and the new folders survive a power cut.
+  Status make_dirs_synced(const std::string& path);
   // Removes `path` and what is below it; OK when it is not there.
   Status remove_all(const std::string& path);
 };

@@ -203,7 +203,7 @@ class PosixEnv final : public Env {
     struct stat st {};
     if (::stat(path.c_str(), &st) != 0) return errno_status(errno, "cannot stat " + path);
     return FileStat{static_cast<int64_t>(st.st_size),
-                    static_cast<int64_t>(st.st_mtim.tv_sec) * 1'000'000'000 + st.st_mtim.tv_nsec, S_ISDIR(st.st_mode)};
+                    static_cast<int64_t>(st.st_mtim.tv_sec) * 1'000'000'000 + st.st_mtim.tv_nsec, S_ISDIR(st.st_mode), S_ISREG(st.st_mode)};
   }
 
   Status sync_dir(const std::string& path) override {

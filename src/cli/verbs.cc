@@ -6,6 +6,7 @@ namespace bgl::cli {
 
 void add_verbs(CLI::App& app, Status& status) {
   add_generate(app, status);
+  add_lake(app, status);
 }
 
 void set_example(CLI::App& verb, const char* example) { verb.footer(std::string("Example:\n  ") + example); }

@@ -18,5 +18,6 @@ void set_example(CLI::App& verb, const char* example);
 
 // One per source of this folder.
 void add_generate(CLI::App& app, Status& status);
+void add_lake(CLI::App& app, Status& status);
 
 }  // namespace bgl::cli

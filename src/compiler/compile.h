@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "compiler/executable.h"
@@ -20,6 +21,10 @@ Result<std::shared_ptr<const Executable>> compile(Graph graph, const Options& op
 // Computes `values` and everything they wait for; afterwards their nodes hold buffers. Executables are cached by structure for the
 // whole process. BGL_EAGER=1 turns fusion off. Thread-safe; one graph runs at a time.
 Status evaluate(const std::vector<ops::Value>& values);
+
+// Runs what `values` wait for operator by operator and describes the first one whose result holds a NaN or an infinity ("exp at
+// h.3/attention made inf at element 17"); empty when there is none. For finding out why a run went wrong: slow, keeps everything.
+std::string first_non_finite(const std::vector<ops::Value>& values);
 
 struct Counters {
   int64_t graphs_run = 0;

@@ -5,9 +5,8 @@
 #include <unordered_set>
 
 namespace bgl::compiler {
-namespace {
 
-// The pending nodes behind `outputs`, by id: program order is a topological order.
+// Program order, which the ids count, is a topological order.
 std::vector<std::shared_ptr<ops::Node>> reachable(const std::vector<ops::Value>& outputs) {
   std::unordered_set<const ops::Node*> seen;
   std::vector<std::shared_ptr<ops::Node>> stack, found;
@@ -26,8 +25,6 @@ std::vector<std::shared_ptr<ops::Node>> reachable(const std::vector<ops::Value>&
   std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a->id < b->id; });
   return found;
 }
-
-}  // namespace
 
 Graph capture(const std::vector<ops::Value>& outputs) {
   const auto order = reachable(outputs);

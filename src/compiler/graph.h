@@ -49,6 +49,9 @@ struct Graph {
   }
 };
 
+// The nodes behind `outputs`, inputs before users, down to computed ones.
+std::vector<std::shared_ptr<ops::Node>> reachable(const std::vector<ops::Value>& outputs);
+
 // Collects what `outputs` need. Leaves that nobody outside of these nodes can read any more are marked donated.
 Graph capture(const std::vector<ops::Value>& outputs);
 

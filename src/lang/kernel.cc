@@ -11,7 +11,7 @@
 #include "base/threads.h"
 #include "device/binary_cache.h"
 #include "device/device.h"
-#include "lang/print_llvm.h"
+#include "lang/engine.h"
 #include "lang/text.h"
 #include "lang/verify.h"
 
@@ -26,7 +26,6 @@ struct Runtime {
   std::unique_ptr<device::Device> device;
   device::Queue queue;
   MachineInfo machine;
-  LlvmTarget llvm;
 
   std::mutex mutex;
   std::condition_variable ready;
@@ -41,23 +40,20 @@ struct Runtime {
   Runtime() { status = start(); }
   Status start();
   Result<device::Binary> build(const Function& fn, const std::string& text);
-  Result<std::string> print(const Function& fn, const std::string& text) const;
 };
 
 Status Runtime::start() {
-  BGL_ASSIGN(device, device::Device::open("cpu"));
+  BGL_ASSIGN(device, device::Device::open("cpu", language_services()));
   BGL_ASSIGN(queue, device->queue());
   const bgl_description& d = device->description();
   machine = {d.vector_floats, d.registers, d.threads, d.isa, d.fma != 0, {}};
   for (const std::string& dialect : device->dialects()) {
-    if (dialect == "llvm") {
-      machine.engine = dialect;
-      break;
-    }
+    if (machine.engine.empty() && has_printer(dialect)) machine.engine = dialect;
   }
   if (machine.engine.empty()) return make_status(Code::kUnimplemented, "no way to run kernels: the cpu offers '{}'", d.dialects);
-  llvm = {d.features, d.vector_floats, d.fma != 0, d.f16c != 0, d.vector_floats >= 8, d.vector_floats >= 16};
   log_info("kernels run by {} on {} ({} threads)", machine.engine, machine.isa, machine.threads);
+  if (machine.engine == "c++") log_warn("kernels are compiled by the system's C++ compiler: slower to start; install libllvm19");
+  if (machine.engine == "tile") log_warn("kernels are interpreted, about a thousand times slower: install libllvm19, or a C++ compiler");
   return {};
 }
 
@@ -73,8 +69,6 @@ double thread_cpu_seconds() {
   return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
 }
 
-Result<std::string> Runtime::print(const Function& fn, const std::string&) const { return print_llvm(fn, llvm); }
-
 Result<device::Binary> Runtime::build(const Function& fn, const std::string& text) {
   const std::string key = fmt::format("{}\n{} {} {} {}\n{}", kCompilerVersion, device->description().name, machine.engine,
                                       machine.vector_floats, device->description().features, text);
@@ -89,11 +83,14 @@ Result<device::Binary> Runtime::build(const Function& fn, const std::string& tex
     log_warn("cached kernel {} does not load ({}): compiling again", fn.name, loaded.status().message());
   }
   const double start = thread_cpu_seconds();
-  BGL_ASSIGN(const std::string source, print(fn, text));
+  BGL_ASSIGN(const std::string source, print_for(machine.engine, fn, device->description()));
   BGL_ASSIGN(device::Binary binary, device->compile(machine.engine, fn.name, source));
   const double took = thread_cpu_seconds() - start;
   log_debug("compiled kernel {} in {:.1f} ms", fn.name, took * 1e3);
-  if (auto bytes = device->save(binary); bytes.ok() && !bytes->empty()) disk.put(key, *bytes);
+  // What is interpreted is quicker printed than read, and its text has the source lines of this build.
+  if (machine.engine == "tile") {
+    // Nothing to keep.
+  } else if (auto bytes = device->save(binary); bytes.ok() && !bytes->empty()) disk.put(key, *bytes);
   const std::lock_guard lock(mutex);
   ++counters.compiled;
   counters.compile_cpu_seconds += took;

@@ -38,4 +38,7 @@ namespace bgl::lang {
 // `lines` adds.
 std::string to_text(const Function& fn, bool lines = false);
 
+// The function a text says, verified. A fault is "tile text line N: what is wrong", or what verify() finds.
+Result<Function> parse_text(std::string_view text);
+
 }  // namespace bgl::lang

@@ -282,7 +282,7 @@ Result<FileStat> SimEnv::stat(const std::string& path) {
   BGL_TRY(state_->alive(state_->generation));
   const NodeId node = state_->disk.find(path);
   if (node == kNoNode) return errno_status(ENOENT, "cannot stat " + path);
-  return FileStat{static_cast<int64_t>(state_->disk.data(node).size()), 0, state_->disk.is_dir(node)};
+  return FileStat{static_cast<int64_t>(state_->disk.data(node).size()), 0, state_->disk.is_dir(node), !state_->disk.is_dir(node)};
 }
 
 Status SimEnv::sync_dir(const std::string& path) {

@@ -14,10 +14,6 @@ constexpr std::string_view kInTheMaking = ".tmp";
 constexpr std::string_view kSwapLock = ".lock";
 constexpr size_t kWriteBuffer = 1 << 20;
 
-bool ends_with(std::string_view name, std::string_view end) {
-  return name.size() >= end.size() && name.substr(name.size() - end.size()) == end;
-}
-
 class DirectoryWriter final : public ObjectWriter {
  public:
   DirectoryWriter(Env& env, std::unique_ptr<File> file, std::string path)
@@ -100,12 +96,7 @@ DirectoryStore::~DirectoryStore() = default;
 Result<std::unique_ptr<ObjectWriter>> DirectoryStore::create(const std::string& key) {
   BGL_TRY(check_key(key));
   const std::string path = join_path(dir_, key);
-  const std::string folder = parent_path(path);
-  if (!env_.exists(folder)) {
-    BGL_TRY(env_.make_dirs(folder));
-    // Every folder made must itself be durable before an object in it can be.
-    for (std::string at = folder; at.size() > dir_.size(); at = parent_path(at)) BGL_TRY(env_.sync_dir(parent_path(at)));
-  }
+  BGL_TRY(env_.make_dirs_synced(parent_path(path)));
   open_->forget(path);
   BGL_ASSIGN(auto file, env_.open(path + std::string(kInTheMaking), OpenMode::kWrite));
   return std::unique_ptr<ObjectWriter>(std::make_unique<DirectoryWriter>(env_, std::move(file), path));
@@ -132,7 +123,7 @@ Status DirectoryStore::list_below(const std::string& folder, std::vector<ObjectI
     const std::string key = folder.empty() ? entry.name : folder + "/" + entry.name;
     if (entry.is_dir) {
       BGL_TRY(list_below(key, out));
-    } else if (!ends_with(key, kInTheMaking) && !ends_with(key, kSwapLock)) {
+    } else if (!key.ends_with(kInTheMaking) && !key.ends_with(kSwapLock)) {
       const auto info = env_.stat(join_path(dir_, key));
       if (info.ok()) out.push_back({key, (*info).size});  // one removed meanwhile is no failure
     }
@@ -185,7 +176,7 @@ Status DirectoryStore::remove_leftovers() {
       const std::string path = join_path(folder, entry.name);
       if (entry.is_dir) {
         folders.push_back(path);
-      } else if (ends_with(entry.name, kInTheMaking)) {
+      } else if (entry.name.ends_with(kInTheMaking)) {
         BGL_TRY(env_.remove(path));
       }
     }

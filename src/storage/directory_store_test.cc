@@ -39,7 +39,7 @@ TEST(DirectoryStore, KeysAreChecked) {
   EXPECT_TRUE(check_key("a-b/C_1.x").ok());
   EXPECT_EQ(check_key("a//b").message(),
             "object key \"a//b\": a part is empty; use parts of letters, digits, \".\", \"_\", \"-\", joined by \"/\"");
-  for (const char* key : {"", "/a", "a/", "../a", "a/./b", "a b", "a\n"}) {
+  for (const char* key : {"", "/a", "a/", "../a", "a/./b", "a b", "a\n", "a.tmp", "b.lock/c"}) {
     EXPECT_EQ(check_key(key).code(), Code::kInvalidArgument) << key;
   }
 }

@@ -24,6 +24,7 @@ Status check_key(const std::string& key) {
     const std::string_view part = std::string_view(key).substr(at, end - at);
     if (part.empty()) return wrong("a part is empty");
     if (part == "." || part == "..") return wrong("a part is \".\" or \"..\"");
+    if (part.ends_with(".tmp") || part.ends_with(".lock")) return wrong("a part ends in \".tmp\" or \".lock\"");
     for (const char c : part) {
       const bool fine =
           (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';

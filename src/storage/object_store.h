@@ -1,8 +1,8 @@
 // The port behind which objects lie: immutable objects under a key, put whole, read by range, and small manifests swapped by
 // comparison. A directory (directory_store.h) here; a cluster's store elsewhere.
 //
-// Keys are "a/b/c": parts of letters, digits, ".", "_", "-", none of them "." or "..". Everything is thread-safe, except one
-// ObjectWriter, which has one user.
+// Keys are "a/b/c": parts of letters, digits, ".", "_", "-", none of them "." or ".." or ending in ".tmp" or ".lock".
+// Everything is thread-safe, except one ObjectWriter, which has one user.
 #pragma once
 
 #include <cstdint>

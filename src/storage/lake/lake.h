@@ -9,9 +9,13 @@
 //   DIR/snapshots/NAME      a manifest kept under a name
 //   DIR/LOCK                held by the one writer; names it
 //
+// Sealed logs are runs of tier 0; eight runs of one tier are merged into one of the next, cut into segments by hash, so 10^7
+// files lie in at most about 14 places and a look-up reads once and, wrongly, in one of five cases once more (index_page.h).
+//
 // Meaning: a map from path (bytes of any kind, at most 65535, not empty) to content (at most 1 GiB). The newest put wins; a put
 // of the bytes that are there already changes nothing.
-// One writer at a time, any number of readers; a reader sees the lake as it was when opened. Not thread-safe except get(),
+// One writer at a time, any number of readers; a reader sees the lake as it was when opened. A merge removes old segments ten
+// minutes after it; a reader that still needs one is told to open the lake again (kUnavailable). Not thread-safe except get(),
 // get_many() and ls() of a lake opened without `write`.
 #pragma once
 
@@ -34,6 +38,11 @@ struct LakeOptions {
   bool create = false;  // with `write`: makes the folder when there is no lake
   int64_t segment_files = 100000;
   int64_t segment_bytes = int64_t{1} << 30;
+  // When this many runs of one tier have come together they are merged into one run of the next, so that a file is looked for
+  // in few places; 0: never.
+  int64_t merge_runs = 8;
+  // Reads the lake as it was at this snapshot. Not with `write`.
+  std::string snapshot = {};
 };
 
 struct LakeEntry {
@@ -45,7 +54,7 @@ struct LakeEntry {
 struct LakeCommit {
   int64_t added = 0;      // paths that were not there
   int64_t replaced = 0;   // paths whose content changed
-  int64_t unchanged = 0;  // puts that changed nothing
+  int64_t unchanged = 0;  // paths whose bytes were there already
   int64_t bytes = 0;      // content of the added and replaced
 };
 

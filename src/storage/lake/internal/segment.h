@@ -1,0 +1,152 @@
+// segment-N.bgl: immutable records in the order of their paths' XXH3-128, and the index that finds one with one read.
+//
+//   0        "BGLSEG1\n", zeros to byte 64
+//   64       records (record.h), each beginning at a multiple of `align` bytes from byte 64, zeros between
+//   index_at index pages (index_page.h); index_at is a multiple of 4096
+//   then     supersedes: per file of an older segment that a file here replaces, u64 segment, u32 rank, sorted
+//   end-128  footer:
+//            0  "BGLSEGF1"      8  u64 segment id      16 u64 files        24 u64 content bytes
+//            32 u64 index_at    40 u64 index pages     48 u64 buckets per page
+//            56 u64 supersedes  64 u64 align           72 u64 prefix       80 u32 prefix_bits   84 u32 zero
+//            88 u64 XXH3-64 of the supersedes          96 u64 u64 XXH3-128 of all bytes before the index
+//            112 u64 zero       120 u64 XXH3-64 of footer bytes 0..119
+//
+// Every byte is under a checksum: a record's header and content by itself, padding and records by the footer, index pages by
+// themselves, the footer by itself and by the manifest.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/hash.h"
+#include "base/status.h"
+#include "storage/lake/internal/index_page.h"
+#include "storage/lake/internal/record.h"
+#include "storage/lake/internal/segment_row.h"
+#include "storage/object_store.h"
+
+namespace bgl::storage {
+
+// A record of a segment; rank is its place in hash order.
+struct RecordRef {
+  int64_t segment = 0;
+  int64_t rank = 0;
+  auto operator<=>(const RecordRef&) const = default;
+};
+
+class SegmentWriter {
+ public:
+  struct Options {
+    int64_t id = 0;
+    int prefix_bits = 0;
+    uint64_t prefix = 0;
+    int64_t expected_files = 0;  // with expected_bytes: the average record, from which `align` is chosen
+    int64_t expected_bytes = 0;
+  };
+  static Result<std::unique_ptr<SegmentWriter>> create(ObjectStore& store, const Options& options);
+
+  // In rising order of `key` (= path_key(path)).
+  Status add(const Hash128& key, std::string_view path, std::string_view content, const Hash128& content_hash);
+  int64_t files() const { return static_cast<int64_t>(keys_.size()); }
+  int64_t bytes() const { return content_bytes_; }
+  // Writes index, `supersedes` (sorted, once each) and footer and commits the object. The row lacks what names.h knows.
+  Result<SegmentRow> finish(const std::vector<RecordRef>& supersedes, int64_t superseded_bytes);
+
+ private:
+  SegmentWriter() = default;
+  Status write(std::string_view bytes);
+  Options options_;
+  int64_t align_ = 8;
+  std::unique_ptr<ObjectWriter> out_;
+  Hasher data_hash_;
+  uint64_t at_ = 0;  // bytes written
+  int64_t content_bytes_ = 0;
+  std::vector<uint64_t> keys_;   // without the prefix
+  std::vector<uint64_t> units_;  // where records begin
+  std::string scratch_;
+};
+
+class SegmentCursor;
+
+class SegmentReader {
+ public:
+  // `dir` only names the file in messages.
+  SegmentReader(ObjectStore& store, const std::string& dir, SegmentRow row);
+  const SegmentRow& row() const { return row_; }
+
+  // The records that may be `key`; from memory once the index is loaded, which the first call does.
+  Result<IndexHit> locate(const Hash128& key);
+  struct Found {
+    int64_t rank = 0;
+    int64_t content_bytes = 0;
+    Hash128 content_hash;
+    std::string content;  // empty unless wanted
+  };
+  // The record of `path` among those of `hit`, in one read; nullopt when none is.
+  Result<std::optional<Found>> read(const IndexHit& hit, std::string_view path, bool want_content);
+  // Every record in order, read sequentially; content is checked. The views are valid during the call.
+  Status for_each(const std::function<Status(int64_t rank, const RecordHead& head, std::string_view content)>& fn);
+  Result<std::vector<RecordRef>> supersedes();
+  // Reads the whole file and checks all of it, also that the index finds each record. `read_bytes` hears how much was read.
+  Status verify(const std::function<void(int64_t read_bytes)>& read_bytes, const std::function<void(const RecordHead&)>& seen);
+
+  // A walk over all records in hash order; the reader must outlive it. Stands before the first.
+  Result<std::unique_ptr<SegmentCursor>> cursor();
+
+ private:
+  friend class SegmentCursor;
+  struct Footer {
+    int64_t index_at = 0;
+    int64_t supersedes = 0;
+    uint64_t supersedes_check = 0;
+    uint64_t align = 8;
+    IndexShape shape;
+    Hash128 data_check;
+  };
+  Status load();
+  Status load_locked();
+  Result<std::optional<Found>> read_head(const IndexHit& hit, std::string_view path);
+  Status damaged(const std::string& what) const;
+  Status damaged_record(uint64_t at, const Status& why) const;
+  uint64_t index_key(const Hash128& key) const { return key.high << row_.prefix_bits; }
+
+  ObjectStore& store_;
+  std::string where_;
+  SegmentRow row_;
+  std::mutex mutex_;  // of loading
+  bool loaded_ = false;
+  Footer footer_;
+  std::string pages_;
+};
+
+// Reads a segment's records one by one in large sequential reads.
+class SegmentCursor {
+ public:
+  // Goes to the next record and checks it; false at the end. The views are valid until the next call.
+  Result<bool> next();
+  int64_t rank() const { return rank_; }
+  const RecordHead& head() const { return head_; }
+  std::string_view content() const { return content_; }
+
+ private:
+  friend class SegmentReader;
+  explicit SegmentCursor(SegmentReader& reader) : reader_(reader) {}
+  Status fill(int64_t length);
+  std::string_view rest() const { return std::string_view(window_).substr(static_cast<size_t>(at_ - begin_)); }
+
+  SegmentReader& reader_;
+  std::string window_;  // the file's bytes from begin_ on
+  int64_t begin_ = 64;
+  int64_t at_ = 64;  // of the next record
+  int64_t rank_ = -1;
+  RecordHead head_;
+  std::string_view content_;
+};
+
+}  // namespace bgl::storage

@@ -1,0 +1,240 @@
+#include <algorithm>
+
+#include "base/hash.h"
+#include "storage/lake/internal/lake_impl.h"
+
+namespace bgl::storage {
+namespace {
+
+LakeEntry lake_entry(std::string_view path, int64_t bytes, const Hash128& hash) {
+  return {std::string(path), bytes, hash.hex()};
+}
+
+}  // namespace
+
+// Newest first: the first record found is the live one.
+Result<std::optional<LakeImpl::Sealed>> LakeImpl::find_sealed(std::string_view path, bool want_content) {
+  const Hash128 key = path_key(path);
+  for (size_t i = segments_.size(); i-- > 0;) {
+    BGL_ASSIGN(const IndexHit hit, segments_[i]->locate(key));
+    if (hit.count == 0) continue;
+    BGL_ASSIGN(auto found, segments_[i]->read(hit, path, want_content));
+    if (found) return std::optional(Sealed{{segments_[i]->row().id, found->rank}, *std::move(found)});
+  }
+  return std::optional<Sealed>();
+}
+
+Result<std::string> LakeImpl::get(std::string_view path) {
+  const auto in_log = log_files_.find(path);
+  if (in_log != log_files_.end()) return log_->read(path, in_log->second);
+  BGL_ASSIGN(auto sealed, find_sealed(path, true));
+  if (!sealed) return not_found("no file {} in lake {}", path, dir_);
+  return std::move(sealed->found.content);
+}
+
+Result<std::vector<std::optional<std::string>>> LakeImpl::get_many(std::span<const std::string> paths) {
+  std::vector<std::optional<std::string>> out(paths.size());
+  struct Ask {
+    size_t path;
+    Hash128 key;
+    size_t segment;  // the next to look in, counted from the newest
+    IndexHit hit;
+  };
+  std::vector<Ask> asks;
+  for (size_t i = 0; i < paths.size(); ++i) {
+    const auto in_log = log_files_.find(paths[i]);
+    if (in_log == log_files_.end()) {
+      asks.push_back({i, path_key(paths[i]), 0, {}});
+      continue;
+    }
+    BGL_ASSIGN(out[i], log_->read(paths[i], in_log->second));
+  }
+  // Each round finds the next segment that may hold each path and reads in disk order; a false hit goes on to the next round.
+  while (!asks.empty()) {
+    std::vector<Ask> found;
+    for (Ask ask : asks) {
+      for (; ask.segment < segments_.size() && ask.hit.count == 0; ++ask.segment) {
+        BGL_ASSIGN(ask.hit, segments_[segments_.size() - 1 - ask.segment]->locate(ask.key));
+      }
+      if (ask.hit.count > 0) found.push_back(ask);
+    }
+    std::sort(found.begin(), found.end(),
+              [](const Ask& a, const Ask& b) { return std::pair(b.segment, a.hit.begin) < std::pair(a.segment, b.hit.begin); });
+    asks.clear();
+    for (Ask& ask : found) {
+      BGL_ASSIGN(auto record, segments_[segments_.size() - ask.segment]->read(ask.hit, paths[ask.path], true));
+      if (record) {
+        out[ask.path] = std::move(record->content);
+      } else {
+        ask.hit = {};
+        asks.push_back(ask);
+      }
+    }
+  }
+  return out;
+}
+
+Result<std::vector<LakeEntry>> LakeImpl::ls(std::string_view prefix) {
+  std::vector<LakeEntry> entries;
+  BGL_TRY(ls_each(prefix, [&entries](const LakeEntry& entry) -> Status {
+    entries.push_back(entry);
+    return {};
+  }));
+  return entries;
+}
+
+// Merges the sorted names of all segments and the log; of equal paths the newest source's is told.
+Status LakeImpl::ls_each(std::string_view prefix, const std::function<Status(const LakeEntry&)>& fn) {
+  std::vector<std::unique_ptr<NamesReader>> readers;
+  for (const SegmentRow& row : manifest_.segments) {
+    BGL_ASSIGN(auto reader, NamesReader::open(store_, dir_, row, prefix));
+    readers.push_back(std::move(reader));
+  }
+  auto log = log_files_.lower_bound(prefix);
+  // Heap of readers: the least path on top, of equal ones the newest.
+  const auto later = [&readers](size_t a, size_t b) {
+    const int order = readers[a]->entry().path.compare(readers[b]->entry().path);
+    return order != 0 ? order > 0 : a < b;
+  };
+  std::vector<size_t> heap;
+  const auto push = [&](size_t i) {
+    if (!readers[i]->valid() || readers[i]->entry().path.compare(0, prefix.size(), prefix) != 0) return;
+    heap.push_back(i);
+    std::push_heap(heap.begin(), heap.end(), later);
+  };
+  for (size_t i = 0; i < readers.size(); ++i) push(i);
+  while (true) {
+    const bool in_log = log != log_files_.end() && log->first.compare(0, prefix.size(), prefix) == 0;
+    if (heap.empty() && !in_log) return {};
+    const bool log_first = in_log && (heap.empty() || log->first <= readers[heap.front()]->entry().path);
+    LakeEntry entry;
+    if (log_first) {
+      entry = lake_entry(log->first, log->second.content_bytes, log->second.content_hash);
+      ++log;
+    } else {
+      const NameEntry& name = readers[heap.front()]->entry();
+      entry = lake_entry(name.path, name.content_bytes, name.content_hash);
+    }
+    while (!heap.empty() && readers[heap.front()]->entry().path == entry.path) {
+      const size_t top = heap.front();
+      std::pop_heap(heap.begin(), heap.end(), later);
+      heap.pop_back();
+      BGL_TRY(readers[top]->next());
+      push(top);
+    }
+    BGL_TRY(fn(entry));
+  }
+}
+
+Result<DeadRanks> LakeImpl::dead_ranks() {
+  DeadRanks dead;
+  for (const auto& segment : segments_) {
+    BGL_ASSIGN(const auto refs, segment->supersedes());
+    for (const RecordRef& ref : refs) dead[ref.segment].push_back(ref.rank);
+  }
+  for (const auto& [path, entry] : log_files_) {
+    if (entry.replaced.ref.segment != 0) dead[entry.replaced.ref.segment].push_back(entry.replaced.ref.rank);
+  }
+  for (auto& [id, ranks] : dead) std::sort(ranks.begin(), ranks.end());
+  return dead;
+}
+
+Status LakeImpl::scan(const std::function<Status(const LakeEntry&, std::string_view)>& fn) {
+  BGL_ASSIGN(DeadRanks dead, dead_ranks());
+  for (const auto& segment : segments_) {
+    const std::vector<int64_t>& ranks = dead[segment->row().id];
+    size_t next_dead = 0;
+    BGL_TRY(segment->for_each([&](int64_t rank, const RecordHead& head, std::string_view content) -> Status {
+      if (next_dead < ranks.size() && ranks[next_dead] == rank) {
+        ++next_dead;
+        return {};
+      }
+      return fn(lake_entry(head.path, head.content_bytes, head.content_hash), content);
+    }));
+  }
+  std::vector<decltype(log_files_)::const_iterator> order;
+  for (auto it = log_files_.cbegin(); it != log_files_.cend(); ++it) order.push_back(it);
+  std::sort(order.begin(), order.end(), [](auto a, auto b) { return a->second.record_at < b->second.record_at; });
+  for (const auto& it : order) {
+    BGL_ASSIGN(const std::string content, log_->read(it->first, it->second));
+    BGL_TRY(fn(lake_entry(it->first, it->second.content_bytes, it->second.content_hash), content));
+  }
+  return {};
+}
+
+int64_t LakeImpl::disk_bytes() const {
+  int64_t bytes = log_ ? log_->bytes() : 0;
+  for (const SegmentRow& row : manifest_.segments) bytes += row.segment_bytes + row.names_bytes;
+  return bytes;
+}
+
+Result<LakeStat> LakeImpl::stat() {
+  LakeStat s;
+  for (const SegmentRow& row : manifest_.segments) {
+    ++s.segments;
+    s.segment_files += row.files;
+    s.files += row.files - row.supersedes;
+    s.bytes += row.bytes - row.superseded_bytes;
+    s.names_bytes += row.names_bytes;
+    s.index_memory_bytes += row.index_bytes;
+  }
+  for (const auto& [path, entry] : log_files_) {
+    ++s.log_files;
+    s.files += entry.replaced.ref.segment == 0;
+    s.bytes += entry.content_bytes - entry.replaced.content_bytes;
+  }
+  s.disk_bytes = disk_bytes();
+  return s;
+}
+
+Status LakeImpl::verify(const std::function<void(int64_t, int64_t)>& progress) {
+  const int64_t total = disk_bytes();
+  int64_t done = 0;
+  for (const auto& segment : segments_) {
+    BGL_TRY(verify_segment(*segment, done, total, progress));
+    done += segment->row().segment_bytes + segment->row().names_bytes;
+  }
+  BGL_TRY(verify_replaced());
+  if (log_) BGL_TRY(log_->verify());
+  if (progress) progress(total, total);
+  return {};
+}
+
+// Beside the two files' own checksums: names and records tell of the same files. Sums do not depend on the order.
+Status LakeImpl::verify_segment(SegmentReader& segment, int64_t before, int64_t total,
+                                const std::function<void(int64_t, int64_t)>& progress) {
+  const auto mix = [](std::string_view path, int64_t bytes, const Hash128& hash) {
+    return hash64(path, hash.low ^ hash.high ^ static_cast<uint64_t>(bytes));
+  };
+  uint64_t records = 0, names = 0;
+  int64_t read = 0, files = 0;
+  BGL_TRY(segment.verify(
+      [&](int64_t bytes) {
+        read += bytes;
+        if (progress) progress(before + read, total);
+      },
+      [&](const RecordHead& head) { records += mix(head.path, head.content_bytes, head.content_hash); }));
+  BGL_ASSIGN(auto reader, NamesReader::open(store_, dir_, segment.row(), ""));
+  for (; reader->valid(); ++files) {
+    names += mix(reader->entry().path, reader->entry().content_bytes, reader->entry().content_hash);
+    BGL_TRY(reader->next());
+  }
+  if (names == records && files == segment.row().files) return {};
+  return data_loss("{}/{} and {} do not tell of the same files", dir_, names_key(segment.row().id),
+                   segment_key(segment.row().id));
+}
+
+// Every replaced file is a record of a segment in the manifest, and no record is replaced twice.
+Status LakeImpl::verify_replaced() {
+  BGL_ASSIGN(const DeadRanks dead, dead_ranks());
+  for (const auto& [id, ranks] : dead) {
+    const auto row = std::find_if(manifest_.segments.begin(), manifest_.segments.end(),
+                                  [id = id](const SegmentRow& r) { return r.id == id; });
+    const bool fine = row != manifest_.segments.end() && ranks.front() >= 0 && ranks.back() < row->files &&
+                      std::adjacent_find(ranks.begin(), ranks.end()) == ranks.end();
+    if (!fine) return data_loss("{}: the lists of replaced files do not fit {}", dir_, segment_key(id));
+  }
+  return {};
+}
+
+}  // namespace bgl::storage

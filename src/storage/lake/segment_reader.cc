@@ -1,0 +1,212 @@
+#include <algorithm>
+
+#include "storage/lake/internal/bytes.h"
+#include "storage/lake/internal/segment.h"
+
+namespace bgl::storage {
+namespace {
+
+constexpr uint64_t kFirstRecord = 64;
+constexpr int64_t kFooterBytes = 128;
+constexpr int64_t kScanBytes = 4 << 20;
+constexpr int64_t kRefBytes = 12;
+// Candidates of more bytes than this are first looked at by their heads, so that a false hit on a huge file costs little.
+constexpr int64_t kReadWhole = 1 << 20;
+
+}  // namespace
+
+SegmentReader::SegmentReader(ObjectStore& store, const std::string& dir, SegmentRow row)
+    : store_(store), where_(dir + "/" + segment_key(row.id)), row_(std::move(row)) {}
+
+Status SegmentReader::damaged(const std::string& what) const {
+  return data_loss("{}: {}; restore this file from a copy", where_, what);
+}
+
+Status SegmentReader::damaged_record(uint64_t at, const Status& why) const {
+  if (why.code() != Code::kDataLoss) return why;
+  return damaged(fmt::format("record at byte {}: {}", at, why.message()));
+}
+
+Status SegmentReader::load() {
+  const std::lock_guard lock(mutex_);
+  if (loaded_) return {};
+  BGL_TRY(load_locked());
+  loaded_ = true;
+  return {};
+}
+
+Status SegmentReader::load_locked() {
+  const std::string key = segment_key(row_.id);
+  const auto opened = store_.size(key);
+  if (opened.status().code() == Code::kNotFound) {
+    return make_status(Code::kUnavailable, "{}: it is gone; if the lake was merged since it was opened, open it again", where_);
+  }
+  BGL_ASSIGN(const int64_t size, opened);
+  if (size != row_.segment_bytes)
+    return damaged(fmt::format("it has {} bytes, the manifest says {}", size, row_.segment_bytes));
+  BGL_ASSIGN(const std::string f, store_.get_range(key, size - kFooterBytes, kFooterBytes));
+  if (hash128(f) != row_.segment_check) return damaged("checksum of the footer differs");
+  const auto field = [&f](int at) { return get_int<uint64_t>(f.data() + at); };
+  footer_.index_at = static_cast<int64_t>(field(32));
+  footer_.shape = {field(16), field(48)};
+  footer_.supersedes = static_cast<int64_t>(field(56));
+  footer_.align = field(64);
+  footer_.supersedes_check = field(88);
+  footer_.data_check = {field(96), field(104)};
+  BGL_ASSIGN(pages_, store_.get_range(key, footer_.index_at, row_.index_bytes));
+  for (uint64_t p = 0; p < footer_.shape.pages(); ++p) {
+    const Status page = check_index_page(std::string_view(pages_).substr(p * kIndexPageBytes, kIndexPageBytes), p);
+    if (!page.ok()) return damaged(page.message());
+  }
+  return {};
+}
+
+Result<IndexHit> SegmentReader::locate(const Hash128& key) {
+  if (row_.files == 0 || !row_.may_hold(key)) return IndexHit{};
+  BGL_TRY(load());
+  const uint64_t k = index_key(key);
+  const std::string_view page = std::string_view(pages_).substr(footer_.shape.page_of(k) * kIndexPageBytes, kIndexPageBytes);
+  return find_in_page(footer_.shape, page, k);
+}
+
+// Reads no more of the one candidate than `path` needs. nullopt also where the bytes do not make sense: the caller then looks
+// at the whole record.
+Result<std::optional<SegmentReader::Found>> SegmentReader::read_head(const IndexHit& hit, std::string_view path) {
+  const auto begin = static_cast<int64_t>(kFirstRecord + hit.begin * footer_.align);
+  const auto all = static_cast<int64_t>((hit.end - hit.begin) * footer_.align);
+  const int64_t length = std::min(all, kRecordHeader + static_cast<int64_t>(path.size()));
+  BGL_ASSIGN(const std::string bytes, store_.get_range(segment_key(row_.id), begin, length));
+  const auto head = parse_record_head(bytes);
+  if (!head.ok() || head.value().path != path) return std::optional<Found>();
+  return std::optional(Found{static_cast<int64_t>(hit.rank), head.value().content_bytes, head.value().content_hash, {}});
+}
+
+Result<std::optional<SegmentReader::Found>> SegmentReader::read(const IndexHit& hit, std::string_view path, bool want_content) {
+  BGL_TRY(load());
+  const std::string key = segment_key(row_.id);
+  if (!want_content && hit.count == 1) {
+    BGL_ASSIGN(auto found, read_head(hit, path));
+    if (found) return found;
+  }
+  const uint64_t begin = kFirstRecord + hit.begin * footer_.align;
+  const uint64_t end = kFirstRecord + hit.end * footer_.align;
+  const bool whole = static_cast<int64_t>(end - begin) <= kReadWhole;
+  std::string bytes;
+  if (whole) {
+    BGL_ASSIGN(bytes, store_.get_range(key, static_cast<int64_t>(begin), static_cast<int64_t>(end - begin)));
+  }
+  uint64_t at = begin;
+  for (uint64_t i = 0; i < hit.count; ++i) {
+    std::string_view record;
+    if (whole) {
+      if (at >= end) return damaged(fmt::format("record at byte {}: it is not where the index says", at));
+      record = std::string_view(bytes).substr(at - begin);
+    } else {
+      const int64_t length = std::min<int64_t>(kRecordHeader + kMaxPathBytes, static_cast<int64_t>(end - at));
+      BGL_ASSIGN(bytes, store_.get_range(key, static_cast<int64_t>(at), length));
+      record = bytes;
+    }
+    const auto head = parse_record_head(record);
+    if (!head.ok()) return damaged_record(at, head.status());
+    const RecordHead& h = head.value();
+    if (h.path == path) {
+      Found found{static_cast<int64_t>(hit.rank + i), h.content_bytes, h.content_hash, {}};
+      if (!want_content) return std::optional(std::move(found));
+      std::string rest;
+      if (!whole) {
+        BGL_ASSIGN(rest, store_.get_range(key, static_cast<int64_t>(at), h.total_bytes()));
+        record = rest;
+      }
+      const auto content = parse_record_content(h, record);
+      if (!content.ok()) return damaged_record(at, content.status());
+      found.content = std::string(content.value());
+      return std::optional(std::move(found));
+    }
+    at += round_up(static_cast<uint64_t>(h.total_bytes()), footer_.align);
+  }
+  return std::optional<Found>();
+}
+
+Status SegmentReader::for_each(const std::function<Status(int64_t, const RecordHead&, std::string_view)>& fn) {
+  BGL_ASSIGN(auto walk, cursor());
+  while (true) {
+    BGL_ASSIGN(const bool more, walk->next());
+    if (!more) return {};
+    BGL_TRY(fn(walk->rank(), walk->head(), walk->content()));
+  }
+}
+
+Result<std::unique_ptr<SegmentCursor>> SegmentReader::cursor() {
+  BGL_TRY(load());
+  return std::unique_ptr<SegmentCursor>(new SegmentCursor(*this));
+}
+
+// Makes `length` bytes from at_ available, or as many as there are before the index.
+Status SegmentCursor::fill(int64_t length) {
+  const int64_t end = reader_.footer_.index_at;
+  length = std::min(length, end - at_);
+  if (at_ + length <= begin_ + static_cast<int64_t>(window_.size())) return {};
+  window_.erase(0, static_cast<size_t>(at_ - begin_));
+  begin_ = at_;
+  const int64_t have = static_cast<int64_t>(window_.size());
+  const int64_t wanted = std::min(std::max(length, kScanBytes), end - at_);
+  BGL_ASSIGN(const std::string more, reader_.store_.get_range(segment_key(reader_.row_.id), begin_ + have, wanted - have));
+  window_ += more;
+  return {};
+}
+
+Result<bool> SegmentCursor::next() {
+  if (rank_ >= 0) at_ += static_cast<int64_t>(round_up(static_cast<uint64_t>(head_.total_bytes()), reader_.footer_.align));
+  if (++rank_ >= reader_.row_.files) return false;
+  BGL_TRY(fill(kRecordHeader));
+  const int64_t path_bytes = rest().size() >= 4 ? get_int<uint32_t>(rest().data()) : 0;
+  BGL_TRY(fill(kRecordHeader + std::min(path_bytes, kMaxPathBytes)));
+  auto head = parse_record_head(rest());
+  if (!head.ok()) return reader_.damaged_record(static_cast<uint64_t>(at_), head.status());
+  BGL_TRY(fill(head->total_bytes()));
+  head = parse_record_head(rest());  // its path pointed into the old window
+  head_ = head.value();
+  const auto content = parse_record_content(head_, rest());
+  if (!content.ok()) return reader_.damaged_record(static_cast<uint64_t>(at_), content.status());
+  content_ = content.value();
+  return true;
+}
+
+Result<std::vector<RecordRef>> SegmentReader::supersedes() {
+  std::vector<RecordRef> refs;
+  if (row_.supersedes == 0) return refs;
+  BGL_TRY(load());
+  BGL_ASSIGN(const std::string bytes,
+             store_.get_range(segment_key(row_.id), footer_.index_at + row_.index_bytes, footer_.supersedes * kRefBytes));
+  if (hash64(bytes) != footer_.supersedes_check) return damaged("checksum of the replaced files' list differs");
+  for (size_t at = 0; at < bytes.size(); at += kRefBytes) {
+    refs.push_back({static_cast<int64_t>(get_int<uint64_t>(bytes.data() + at)), get_int<uint32_t>(bytes.data() + at + 8)});
+  }
+  return refs;
+}
+
+Status SegmentReader::verify(const std::function<void(int64_t)>& read_bytes,
+                             const std::function<void(const RecordHead&)>& seen) {
+  BGL_TRY(load());
+  // First every record by itself, because its message names the file; then the bytes between records.
+  BGL_TRY(for_each([&](int64_t rank, const RecordHead& head, std::string_view content) -> Status {
+    const Hash128 key = path_key(head.path);
+    BGL_ASSIGN(const IndexHit hit, locate(key));
+    const auto r = static_cast<uint64_t>(rank);
+    if (r < hit.rank || r >= hit.rank + hit.count)
+      return damaged(fmt::format("the index misses file {}", show_path(head.path)));
+    seen(head);
+    read_bytes(static_cast<int64_t>(content.size()) + kRecordHeader + static_cast<int64_t>(head.path.size()));
+    return {};
+  }));
+  Hasher hasher;
+  const std::string key = segment_key(row_.id);
+  for (int64_t at = 0; at < footer_.index_at; at += kScanBytes) {
+    BGL_ASSIGN(const std::string bytes, store_.get_range(key, at, std::min(kScanBytes, footer_.index_at - at)));
+    hasher.update(bytes);
+  }
+  if (hasher.digest128() != footer_.data_check) return damaged("checksum of the bytes between records differs");
+  return supersedes().status();
+}
+
+}  // namespace bgl::storage

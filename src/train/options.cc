@@ -1,0 +1,110 @@
+#include "train/options.h"
+
+namespace bgl::train {
+namespace {
+
+void read_model(Config& c, models::ModelConfig& m) {
+  using models::Activation;
+  const std::string family = c.get("model.family", "gpt2");
+  if (family != "gpt2" && family != "llama") c.reject("model.family", "is '" + family + "': choose gpt2 or llama");
+  const bool llama = family == "llama";
+  m.family = llama ? models::Family::kLlama : models::Family::kGpt2;
+  m.layers = c.get_in("model.layers", 4, 1, 1000);
+  m.heads = c.get_in("model.heads", 4, 1, 1024);
+  m.kv_heads = llama ? c.get_in("model.kv_heads", m.heads, 1, 1024) : m.heads;
+  m.width = c.get_in("model.width", 128, 1, 1 << 20);
+  m.hidden = c.get_in("model.hidden", llama ? m.width * 8 / 3 / 32 * 32 + 32 : 4 * m.width, 1, 1 << 22);
+  m.context = c.get_in("model.context", 256, 1, 1 << 20);
+  m.vocab = c.get_in("model.vocab", 0, 0, 1 << 24);  // 0: the tokenizer's
+  m.bias = llama ? false : c.get("model.bias", true);
+  m.tied = c.get("model.tied", true);
+  m.dropout = llama ? 0 : c.get_in("model.dropout", 0.0, 0.0, 1.0);
+  m.norm_eps = c.get_in("model.norm_eps", 1e-5, 0.0, 1.0);
+  if (llama) {
+    m.rope_theta = c.get_in("model.rope_theta", 10000.0, 1.0, 1e9);
+    m.activation = Activation::kSilu;
+  } else {
+    const std::string a = c.get("model.activation", "gelu");
+    if (a != "gelu" && a != "gelu_tanh") c.reject("model.activation", "is '" + a + "': choose gelu or gelu_tanh");
+    m.activation = a == "gelu_tanh" ? Activation::kGeluTanh : Activation::kGelu;
+  }
+  m.head_width = m.width / m.heads;
+  if (m.width % m.heads != 0) c.reject("model.width", fmt::format("is {}, which does not divide into {} heads", m.width, m.heads));
+}
+
+void read_data(Config& c, TrainOptions& o) {
+  DataOptions& d = o.data;
+  const std::string text = c.get("data.text", ""), shards = c.get("data.shards", ""), instructions = c.get("data.instructions", "");
+  const bool random = c.get("data.random", false);
+  const int given = !text.empty() + !shards.empty() + !instructions.empty() + random;
+  if (given != 1) c.reject("data", "needs exactly one of text, shards, instructions and random");
+  d.kind = !text.empty() ? DataOptions::Kind::kText : !shards.empty() ? DataOptions::Kind::kShards
+                                                  : !instructions.empty() ? DataOptions::Kind::kInstructions : DataOptions::Kind::kRandom;
+  d.path = text + shards + instructions;
+  if (d.kind == DataOptions::Kind::kText) {
+    d.tokens = c.get("data.tokens", "char");
+    d.heldout = c.get_in("data.heldout", 0.1, 0.0, 0.9);
+  } else if (d.kind == DataOptions::Kind::kShards) {
+    d.domain = c.get("data.domain", "");
+  }
+  d.block = c.get_in("data.length", 64, 1, 1 << 20);
+  d.batch = c.get_in("data.batch", 12, 1, 1 << 20);
+}
+
+void read_schedule(Config& c, TrainOptions& o) {
+  const std::string kind = c.get("schedule.kind", "cosine");
+  const auto parsed = framework::schedule_kind(kind);
+  if (!parsed.ok()) c.reject("schedule.kind", "is '" + kind + "': choose constant, cosine, linear or wsd");
+  if (parsed.ok()) o.schedule.kind = *parsed;
+  o.schedule.lr = c.get_in("schedule.lr", 1e-3, 0.0, 1e3);
+  o.schedule.min_lr = c.get_in("schedule.min_lr", o.schedule.lr / 10, 0.0, 1e3);
+  o.schedule.warmup_steps = c.get_in("schedule.warmup_steps", 0, 0, 1ll << 40);
+  o.schedule.decay_steps = c.get_in("schedule.decay_steps", o.steps, 0, 1ll << 40);
+  if (o.schedule.kind == framework::Schedule::Kind::kWSD) {
+    o.schedule.stable_steps = c.get_in("schedule.stable_steps", o.schedule.decay_steps * 9 / 10, 0, o.schedule.decay_steps);
+  }
+  const bool decays = o.schedule.kind == framework::Schedule::Kind::kCosine || o.schedule.kind == framework::Schedule::Kind::kLinear;
+  if (decays && o.schedule.decay_steps < o.schedule.warmup_steps) c.reject("schedule.decay_steps", "lies before the end of the warm-up");
+}
+
+}  // namespace
+
+Result<TrainOptions> TrainOptions::read(Config c, const std::string& base) {
+  TrainOptions o;
+  o.base = base;
+  o.name = c.get("name", base.empty() ? "base" : "tuned");
+  o.tokenizer = c.get("tokenizer", "");
+  if (base.empty()) {
+    read_model(c, o.model);
+  } else {
+    o.lora.rank = c.get_in("lora.rank", 0, 0, 4096);
+    if (o.lora.rank > 0) o.lora.alpha = c.get_in("lora.alpha", 2.0 * static_cast<double>(o.lora.rank), 1e-6, 1e6);
+  }
+  o.steps = c.get_in("train.steps", 1000, 0, 1ll << 40);
+  o.accumulate = c.get_in("train.accumulate", 1, 1, 1 << 16);
+  o.seed = static_cast<uint64_t>(c.get_in("train.seed", 1337, 0, int64_t{1} << 62));
+  read_data(c, o);
+  o.optimizer = c.get("optimizer.kind", "adamw");
+  if (o.optimizer == "adamw") {
+    o.adamw.beta1 = c.get_in("optimizer.beta1", 0.9, 0.0, 1.0);
+    o.adamw.beta2 = c.get_in("optimizer.beta2", 0.999, 0.0, 1.0);
+    o.adamw.eps = c.get_in("optimizer.eps", 1e-8, 0.0, 1.0);
+  } else if (o.optimizer == "sgd") {
+    o.momentum = c.get_in("optimizer.momentum", 0.0, 0.0, 1.0);
+  } else {
+    c.reject("optimizer.kind", "is '" + o.optimizer + "': choose adamw or sgd");
+  }
+  o.weight_decay = c.get_in("optimizer.weight_decay", 0.1, 0.0, 1e3);
+  o.decay_matrices_only = c.get("optimizer.decay_matrices_only", true);
+  o.clip = c.get_in("optimizer.clip", 1.0, 0.0, 1e9);
+  read_schedule(c, o);
+  o.eval_every = c.get_in("evaluate.every", 250, 0, 1ll << 40);
+  o.eval_batches = c.get_in("evaluate.batches", 20, 1, 1 << 20);
+  o.checkpoint_every = c.get_in("checkpoint.every", 500, 0, 1ll << 40);
+  o.checkpoint_keep = c.get_in("checkpoint.keep", 2, 1, 1000);
+  BGL_TRY(c.finish());
+  o.resolved = c.resolved();
+  return o;
+}
+
+}  // namespace bgl::train

@@ -1,0 +1,98 @@
+#include "train/step.h"
+
+#include <cmath>
+
+#include "compiler/compile.h"
+#include "framework/functional.h"
+
+namespace bgl::train {
+namespace {
+
+using framework::Batch;
+using framework::Tensor;
+
+// Matrices decay, vectors (biases, norms) do not, as nanoGPT groups them.
+std::vector<framework::ParameterGroup> groups_of(const std::vector<Tensor>& parameters, const TrainOptions& o) {
+  framework::ParameterGroup decay{{}, o.weight_decay}, plain{{}, o.decay_matrices_only ? 0 : o.weight_decay};
+  for (const Tensor& p : parameters) (p.dim() >= 2 ? decay : plain).parameters.push_back(p);
+  return {decay, plain};
+}
+
+// The sum of losses over all counted tokens, divided by their number.
+Tensor mean_loss(models::Model& model, const std::vector<Batch>& batches) {
+  int64_t counted = 0;
+  for (const Batch& b : batches) counted += b.counted;
+  Tensor total;
+  for (const Batch& b : batches) {
+    const Tensor logits = model.forward(b.x);
+    const Tensor sum = framework::cross_entropy_sum(logits, b.y, Batch::kIgnore);
+    total = total.defined() ? total + sum : sum;
+  }
+  return total / static_cast<double>(std::max<int64_t>(counted, 1));
+}
+
+}  // namespace
+
+Trainer::Trainer(models::Model& model, const TrainOptions& options) : model_(model), options_(options) {
+  for (const Tensor& p : model.parameters()) {
+    if (p.requires_grad()) trained_.push_back(p);
+  }
+  const auto groups = groups_of(trained_, options);
+  if (options.optimizer == "sgd") {
+    optimizer_ = std::make_unique<framework::SGD>(groups, options.momentum);
+  } else {
+    optimizer_ = std::make_unique<framework::AdamW>(groups, options.adamw);
+  }
+}
+
+Result<StepResult> Trainer::step(const std::vector<Batch>& micro_batches, double lr) {
+  try {
+    model_.train();
+    const Tensor loss = mean_loss(model_, micro_batches);
+    loss.backward();
+    framework::Clip clip = framework::clip_grad_norm(trained_, options_.clip > 0 ? options_.clip : 1e30);
+    std::vector<Tensor> wanted = {loss, clip.norm, clip.scale};
+    for (const Tensor& p : trained_) {
+      if (p.grad().defined()) wanted.push_back(p.grad());
+    }
+    framework::eval(wanted);
+    StepResult r{loss.item(), clip.norm.item(), 0};
+    for (const Batch& b : micro_batches) r.tokens += b.x.numel();
+    if (!std::isfinite(r.loss) || !std::isfinite(r.grad_norm)) {
+      optimizer_->zero_grad();
+      return data_loss("{} is {}: {}", std::isfinite(r.loss) ? "the gradient's norm" : "the loss", std::isfinite(r.loss) ? r.grad_norm : r.loss,
+                       first_bad_node(micro_batches));
+    }
+    optimizer_->step(lr, options_.clip > 0 ? clip.scale : Tensor());
+    optimizer_->zero_grad();
+    return r;
+  } catch (const Error& e) {
+    return e.status();
+  }
+}
+
+std::string Trainer::first_bad_node(const std::vector<Batch>& micro_batches) {
+  const Tensor loss = mean_loss(model_, micro_batches);
+  loss.backward();
+  std::vector<ops::Value> values = {loss.value()};
+  for (const Tensor& p : trained_) {
+    if (p.grad().defined()) values.push_back(p.grad().value());
+  }
+  const std::string found = compiler::first_non_finite(values);
+  optimizer_->zero_grad();
+  return found.empty() ? "no single operator made it when run one by one" : found;
+}
+
+Result<EvalResult> evaluate_batch(models::Model& model, const Batch& batch) {
+  if (batch.x.size(0) == 0 || batch.counted == 0) return EvalResult{};
+  try {
+    ops::NoGrad no_grad;
+    model.eval();
+    const Tensor loss = mean_loss(model, {batch});
+    return EvalResult{loss.item(), batch.counted};
+  } catch (const Error& e) {
+    return e.status();
+  }
+}
+
+}  // namespace bgl::train
