@@ -186,6 +186,14 @@ Status RuleSet::set_threshold(const std::string& name, double threshold) {
   return {};
 }
 
+std::string RuleSet::fingerprint() const {
+  std::string out;
+  for (size_t i = 0; i < kRuleCount; ++i) {
+    if (active_[i]) out += fmt::format("{}={} ", kRules[i].name, values_[i]);
+  }
+  return out;
+}
+
 std::optional<Drop> filter_document(const RuleSet& rules, std::string& text) {
   LineRules lines;
   lines.javascript = rules.threshold(rule_index("c4_javascript_lines")).has_value();

@@ -38,6 +38,8 @@ class RuleSet {
   Status disable(const std::string& name);
   Status set_threshold(const std::string& name, double threshold);
   std::optional<double> threshold(size_t rule) const { return active_[rule] ? std::optional(values_[rule]) : std::nullopt; }
+  // The active rules with their thresholds, as text: two sets of one fingerprint decide alike.
+  std::string fingerprint() const;
 
  private:
   std::vector<bool> active_;
