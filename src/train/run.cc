@@ -13,6 +13,7 @@
 #include "lang/measure.h"
 #include "models/folder.h"
 #include "train/checkpoint.h"
+#include "train/report.h"
 #include "train/run_log.h"
 #include "train/source.h"
 #include "train/step.h"
@@ -191,6 +192,7 @@ Status finish(Run& run, RunSummary& summary) {
   BGL_ASSIGN(summary.weights_hash, models::save_model(join_path(run.dir, "model"), *run.loaded.model, run.loaded.style, run.loaded.tokenizer_json,
                                                       run.loaded.lineage));
   if (run.options.lora.rank > 0) BGL_TRY(models::save_adapter(join_path(run.dir, "adapter"), *run.loaded.model, run.options.lora.rank, run.options.lora.alpha));
+  BGL_TRY(write_report(run.dir, run.options.name));
   return real_env().write_file_atomic(join_path(run.dir, "done.json"),
                                       json{{"steps", run.step}, {"weights", summary.weights_hash}, {"loss", summary.last_loss}, {"val_loss", summary.val_loss},
                                            {"tokens_per_s", summary.tokens_per_s}}.dump() + "\n");
