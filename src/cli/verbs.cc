@@ -12,8 +12,10 @@ void add_verbs(CLI::App& app, Status& status) {
   add_export(app, status);
   add_generate(app, status);
   add_serve(app, status);
+  add_ask(app, status);
   add_device(app, status);
   add_doctor(app, status);
+  add_summary(app, status);
 }
 
 void set_example(CLI::App& verb, const char* example) { verb.footer(std::string("Example:\n  ") + example); }

@@ -17,6 +17,7 @@ void add_verbs(CLI::App& app, Status& status);
 void set_example(CLI::App& verb, const char* example);
 
 // One per source of this folder, or two where they share it.
+void add_ask(CLI::App& app, Status& status);
 void add_device(CLI::App& app, Status& status);
 void add_doctor(CLI::App& app, Status& status);
 void add_eval(CLI::App& app, Status& status);
@@ -24,6 +25,7 @@ void add_export(CLI::App& app, Status& status);
 void add_generate(CLI::App& app, Status& status);
 void add_lake(CLI::App& app, Status& status);
 void add_serve(CLI::App& app, Status& status);
+void add_summary(CLI::App& app, Status& status);
 void add_train(CLI::App& app, Status& status);
 void add_tune(CLI::App& app, Status& status);
 
