@@ -19,5 +19,7 @@ void set_example(CLI::App& verb, const char* example);
 // One per source of this folder.
 void add_generate(CLI::App& app, Status& status);
 void add_lake(CLI::App& app, Status& status);
+void add_prep(CLI::App& app, Status& status);
+void add_tokenizer(CLI::App& app, Status& status);
 
 }  // namespace bgl::cli
