@@ -6,6 +6,8 @@ namespace bgl::cli {
 
 void add_verbs(CLI::App& app, Status& status) {
   add_lake(app, status);
+  add_prep(app, status);
+  add_tokenizer(app, status);
   add_train(app, status);
   add_tune(app, status);
   add_eval(app, status);

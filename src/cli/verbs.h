@@ -24,8 +24,10 @@ void add_eval(CLI::App& app, Status& status);
 void add_export(CLI::App& app, Status& status);
 void add_generate(CLI::App& app, Status& status);
 void add_lake(CLI::App& app, Status& status);
+void add_prep(CLI::App& app, Status& status);
 void add_serve(CLI::App& app, Status& status);
 void add_summary(CLI::App& app, Status& status);
+void add_tokenizer(CLI::App& app, Status& status);
 void add_train(CLI::App& app, Status& status);
 void add_tune(CLI::App& app, Status& status);
 

@@ -42,6 +42,8 @@ class FolderFiles final : public FileSource {
         BGL_TRY(walk(path, out));
         continue;
       }
+      BGL_ASSIGN(const FileStat info, env_.stat(join_path(dir_, path)));
+      if (!info.is_file) continue;  // a device or a socket holds no document
       BGL_ASSIGN(const std::string bytes, get(path));
       out.push_back({path, static_cast<int64_t>(bytes.size()), hash128_hex(bytes)});
     }
