@@ -9,8 +9,8 @@ namespace bgl::train {
 
 Result<std::vector<DomainScore>> evaluate_domains(models::Model& model, const ShardSet& shards, int64_t block, int64_t max_windows) {
   if (block == 0) block = model.config().context;
-  if (shards.vocab > model.config().vocab) {
-    return invalid_argument("the shards' tokens go up to {}, the model knows {}: they do not belong together", shards.vocab, model.config().vocab);
+  if (shards.manifest.vocab_size > model.config().vocab) {
+    return invalid_argument("the shards' tokens go up to {}, the model knows {}: they do not belong together", shards.manifest.vocab_size, model.config().vocab);
   }
   std::vector<DomainScore> out;
   for (const std::string& domain : shards.domains()) {
