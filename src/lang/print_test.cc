@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "device/backends/cpu/llvm_compiler.h"
 #include "lang/engine.h"
 #include "lang/internal/half.h"
 #include "lang/internal/random_kernel.h"
@@ -78,6 +79,19 @@ TEST(Print, LlvmForSse2AgreesWithTheInterpreter) { compare("sse2", "llvm", 2000,
 TEST(Print, CxxAgreesWithTheInterpreter) { compare("", "c++", 3000, 4); }
 TEST(Print, CxxForSse2AgreesWithTheInterpreter) { compare("sse2", "c++", 4000, 2); }
 TEST(Print, TileAgreesWithTheInterpreter) { compare("", "tile", 5000, 20); }
+
+// This machine may have no AVX-512: what is printed for it compiles all the same, with masks instead of branches.
+TEST(Print, LlvmForAvx512Compiles) {
+  if (!device::cpu::llvm_present()) GTEST_SKIP() << "libLLVM 19 is not installed";
+  LlvmTarget target;
+  target.features = "+avx2,+fma,+f16c,+bmi,+bmi2,+avx512f,+avx512dq,+avx512cd,+avx512bw,+avx512vl";
+  target.vector_floats = 16;
+  target.fma = target.f16c = target.avx2 = target.avx512 = true;
+  for (uint32_t seed = 6000; seed < 6010; ++seed) {
+    std::string error;
+    EXPECT_FALSE(device::cpu::compile_llvm(print_llvm(RandomKernel(seed).fn, target), target.features, error).empty()) << error;
+  }
+}
 
 // Two pages of which the second must not be touched.
 struct Guarded {

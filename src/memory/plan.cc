@@ -50,7 +50,7 @@ Layout place_in_order(const std::vector<Block>& blocks, const Order& order, bool
     uint64_t top = 0, at = 0, room = std::numeric_limits<uint64_t>::max();
     bool found = false;
     for (size_t i = 0; i < times.size(); ++i) {
-      if ((times[i].begin >= b.end) | (times[i].end <= b.begin)) continue;
+      if (static_cast<int>(times[i].begin >= b.end) | static_cast<int>(times[i].end <= b.begin)) continue;  // one branch
       const Room p = rooms[i];
       if (p.low >= top + b.size && p.low - top < room) {
         at = top, room = p.low - top, found = true;

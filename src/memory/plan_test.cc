@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <chrono>
+#include <ctime>
 #include <numeric>
 #include <random>
 
@@ -122,15 +122,21 @@ TEST(Plan, RandomLifetimesAreValidAndNearTheBound) {
   }
 }
 
+double cpu_seconds() {
+  timespec t{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+
 TEST(Plan, FiveThousandIntervalsAreFast) {
   std::mt19937 rng(5);
   const std::vector<Interval> v = training_step(50, 50, rng);
   ASSERT_EQ(v.size(), 5000u);
-  double best = 1e9;  // the least of three: other work on the machine is no fault of ours
+  double best = 1e9;  // CPU time, the least of three: other work on the machine is no fault of ours
   for (int i = 0; i < 3; ++i) {
-    const auto start = std::chrono::steady_clock::now();
+    const double start = cpu_seconds();
     const Plan p = plan_memory(v);
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    best = std::min(best, cpu_seconds() - start);
     EXPECT_LE(static_cast<double>(p.peak), 1.01 * static_cast<double>(p.lower_bound));
   }
   RecordProperty("milliseconds", static_cast<int>(best * 1e3));

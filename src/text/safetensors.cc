@@ -142,13 +142,20 @@ int64_t safetensors_dtype_bytes(const std::string& dtype) {
 Result<SafeTensors> SafeTensors::open(const std::string& path) {
   SafeTensors out;
   BGL_ASSIGN(out.file_, MmapFile::open(path));
-  BGL_TRY(out.parse());
+  out.path_ = path;
+  BGL_TRY(out.parse_all(out.file_.bytes()));
   return out;
 }
 
-Status SafeTensors::parse() {
-  const std::string& path = file_.path();
-  const std::span<const std::byte> bytes = file_.bytes();
+Result<SafeTensors> SafeTensors::parse(std::span<const std::byte> bytes, const std::string& path) {
+  SafeTensors out;
+  out.path_ = path;
+  BGL_TRY(out.parse_all(bytes));
+  return out;
+}
+
+Status SafeTensors::parse_all(std::span<const std::byte> bytes) {
+  const std::string& path = path_;
   if (bytes.size() < 8) return data_loss("{}: {} bytes are too few for a safetensors file", path, bytes.size());
   uint64_t header_bytes = 0;
   std::memcpy(&header_bytes, bytes.data(), 8);
@@ -159,7 +166,7 @@ Status SafeTensors::parse() {
     return data_loss("{}: header of {} bytes at offset 8 passes the end of the file ({} bytes)", path, header_bytes,
                      bytes.size());
   }
-  const std::string_view text = file_.text().substr(8, header_bytes);
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()) + 8, header_bytes);
   if (text.empty() || text[0] != '{') return data_loss("{}: header does not begin with '{{' (at offset 8)", path);
   BGL_ASSIGN(const json header, parse_header(path, text));
 
@@ -211,17 +218,22 @@ Result<TensorView> SafeTensors::get(const std::string& name) const {
   return not_found("{}: has no tensor '{}' (it has {} tensors)", path(), name, tensors_.size());
 }
 
-Status write_safetensors(const std::string& path, std::span<const TensorView> tensors,
-                         const std::map<std::string, std::string>& metadata) {
+Result<std::string> safetensors_header(const std::string& path, std::span<const TensorView> tensors,
+                                       const std::map<std::string, std::string>& metadata) {
   BGL_ASSIGN(std::string text, header_text(path, tensors, metadata));
   text.append((8 - text.size() % 8) % 8, ' ');
   if (text.size() > kHeaderBytesMax) {
     return invalid_argument("{}: the header would take {} bytes, over the limit of {}", path, text.size(), kHeaderBytesMax);
   }
   const uint64_t header_bytes = text.size();
+  return std::string(reinterpret_cast<const char*>(&header_bytes), 8) + text;
+}
+
+Status write_safetensors(const std::string& path, std::span<const TensorView> tensors,
+                         const std::map<std::string, std::string>& metadata) {
+  BGL_ASSIGN(const std::string header, safetensors_header(path, tensors, metadata));
   BGL_ASSIGN(AtomicFile file, AtomicFile::create(path));
-  BGL_TRY(file.write(std::as_bytes(std::span(&header_bytes, 1))));
-  BGL_TRY(file.write(text));
+  BGL_TRY(file.write(header));
   for (const TensorView& tensor : tensors) BGL_TRY(file.write(tensor.bytes));
   return file.commit();
 }

@@ -38,21 +38,29 @@ class SafeTensors {
   // pages are not touched. Errors are kDataLoss and name file, tensor and offset.
   static Result<SafeTensors> open(const std::string& path);
 
+  // The same checks on bytes that the caller keeps alive; `path` serves the messages.
+  static Result<SafeTensors> parse(std::span<const std::byte> bytes, const std::string& path);
+
   // In the order of the data in the file. Views live as long as this object.
   const std::vector<TensorView>& tensors() const { return tensors_; }
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
   // nullptr when there is no tensor of this name.
   const TensorView* find(const std::string& name) const;
   Result<TensorView> get(const std::string& name) const;
-  const std::string& path() const { return file_.path(); }
+  const std::string& path() const { return path_; }
 
  private:
-  Status parse();
+  Status parse_all(std::span<const std::byte> bytes);
   MmapFile file_;
+  std::string path_;
   std::vector<TensorView> tensors_;
   std::map<std::string, size_t> index_;
   std::map<std::string, std::string> metadata_;
 };
+
+// What a file of these tensors begins with: the length and the header. The tensors' bytes follow in the same order.
+Result<std::string> safetensors_header(const std::string& path, std::span<const TensorView> tensors,
+                                       const std::map<std::string, std::string>& metadata = {});
 
 // Writes `tensors` in the given order; the file appears whole or not at all. The header is padded with spaces so that the data
 // begins at a multiple of 8, as the reference implementation does. Memory: the header and a 256 KiB buffer.

@@ -215,7 +215,7 @@ Result<RunSummary> run_training(const TrainOptions& options, const std::string& 
   Run run{options, run_dir, {}, {}, {}, {}, 0, 0, {}};
   RunSummary summary;
   BGL_TRY(env.make_dirs(run_dir));
-  auto lock = env.lock_file(join_path(run_dir, "lock"), lock_text(env));
+  auto lock = env.lock_file(join_path(run_dir, "lock"), lock_holder_text(env));
   if (!lock.ok()) return make_status(lock.status().code(), "{} is being worked on by {}", run_dir, lock.status().message());
   run.lock = std::move(lock).value();
   BGL_TRY(check_same_config(join_path(run_dir, "config.toml"), options.resolved));

@@ -1,0 +1,14 @@
+// What this machine reaches, measured by kernels of our own: the ceiling that achieved rates are shares of.
+#pragma once
+
+namespace bgl::lang {
+
+struct Rates {
+  double f32_flops = 0;           // per second, all threads; a fused multiply-add counts two
+  double stream_bytes_per_s = 0;  // read and written by z = x + s y over arrays larger than the caches, all threads
+};
+
+// Takes less than half a second, and nearly a hundred megabytes for that time. Zeros when no kernel runs.
+Rates measure_rates();
+
+}  // namespace bgl::lang

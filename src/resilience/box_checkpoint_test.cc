@@ -1,0 +1,101 @@
+#include "resilience/box_checkpoint.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <numeric>
+
+#include "sim/sim_env.h"
+
+namespace bgl::resilience {
+namespace {
+
+std::vector<float> counting(size_t n) {
+  std::vector<float> v(n);
+  std::iota(v.begin(), v.end(), 0.0f);
+  return v;
+}
+std::span<const std::byte> bytes_of(const std::vector<float>& v) { return std::as_bytes(std::span(v)); }
+
+TEST(BoxCheckpoint, ATensorWrittenInHalvesLoadsAsAnyRectangle) {
+  sim::SimEnv env(1);
+  // w[4, 6] as two boxes side by side.
+  const auto all = counting(24);
+  std::vector<float> left, right;
+  for (int r = 0; r < 4; ++r) {
+    for (int c = 0; c < 6; ++c) (c < 2 ? left : right).push_back(all[static_cast<size_t>(r * 6 + c)]);
+  }
+  const std::vector<Box> boxes = {{"w", "F32", {4, 6}, {0, 0}, {4, 2}, bytes_of(left)}, {"w", "F32", {4, 6}, {0, 2}, {4, 4}, bytes_of(right)}};
+  ASSERT_TRUE(write_step(env, "/ck", 5, boxes, R"({"x": 1})", 2).ok());
+  const auto steps = list_steps(env, "/ck");
+  ASSERT_EQ(steps.value().size(), 1u);
+  const auto r = StepReader::open(env, steps.value()[0]);
+  ASSERT_TRUE(r.ok()) << r.status().message();
+  EXPECT_EQ(r->step(), 5);
+  EXPECT_EQ(r->state_json(), R"({"x":1})");
+  std::vector<float> out(6);
+  const Box middle{"w", "F32", {4, 6}, {1, 1}, {2, 3}, {}};
+  ASSERT_TRUE(r->read(middle, std::as_writable_bytes(std::span(out))).ok());
+  EXPECT_EQ(out, (std::vector<float>{7, 8, 9, 13, 14, 15}));
+}
+
+TEST(BoxCheckpoint, AGapIsAnError) {
+  sim::SimEnv env(1);
+  const auto half = counting(4);
+  ASSERT_TRUE(write_step(env, "/ck", 1, std::vector<Box>{{"w", "F32", {8}, {0}, {4}, bytes_of(half)}}, "{}", 1).ok());
+  const auto r = StepReader::open(env, "/ck/step-00000001");
+  std::vector<float> out(8);
+  EXPECT_EQ(r->read({"w", "F32", {8}, {0}, {8}, {}}, std::as_writable_bytes(std::span(out))).message(),
+            "/ck/step-00000001: 4 of 8 elements of tensor 'w' are in no box");
+}
+
+TEST(BoxCheckpoint, AFlippedBitIsFoundAndNamed) {
+  sim::SimEnv env(1);
+  const auto w = counting(100);
+  ASSERT_TRUE(write_step(env, "/ck", 1, std::vector<Box>{whole_box("w", "F32", {100}, bytes_of(w))}, "{}", 1).ok());
+  const std::string path = "/ck/step-00000001/boxes-0.safetensors";
+  std::string bytes = env.read_file(path).value();
+  bytes[bytes.size() - 7] ^= 4;
+  ASSERT_TRUE(env.write_file_atomic(path, bytes).ok());
+  EXPECT_EQ(StepReader::open(env, "/ck/step-00000001")->verify().message(), path + ": the bytes of tensor 'w' do not match their checksum");
+  std::string index = env.read_file("/ck/step-00000001/index.json").value();
+  index[index.find("\"step\": 1") + 8] = '2';
+  ASSERT_TRUE(env.write_file_atomic("/ck/step-00000001/index.json", index).ok());
+  EXPECT_EQ(StepReader::open(env, "/ck/step-00000001").status().message(), "/ck/step-00000001/index.json: the index does not match its checksum");
+}
+
+// The process stops at every operation of writing step 2, with a power cut: step 1 or step 2 is there, whole.
+TEST(BoxCheckpoint, APowerCutAtAnyOperationLeavesACompleteStep) {
+  const auto one = counting(3000), two = counting(4000);
+  int64_t operations = 1000;
+  for (int64_t stop = 1; stop <= operations; ++stop) {
+    sim::SimEnv env(static_cast<uint64_t>(stop));
+    ASSERT_TRUE(write_step(env, "/ck", 1, std::vector<Box>{whole_box("w", "F32", {3000}, bytes_of(one))}, "{}", 1).ok());
+    const int64_t before = env.operations();
+    env.set_faults({.stop_at = before + stop});
+    const bool written = write_step(env, "/ck", 2, std::vector<Box>{whole_box("w", "F32", {4000}, bytes_of(two))}, "{}", 1).ok();
+    if (written) operations = env.operations() - before;
+    env.restart(sim::Crash::kPowerCut);
+    int64_t newest = 0;
+    const auto steps = list_steps(env, "/ck").value();
+    for (const std::string& dir : steps) {
+      if (!env.exists(dir + "/index.json")) continue;
+      const auto r = StepReader::open(env, dir);
+      ASSERT_TRUE(r.ok()) << "stop " << stop << ": " << r.status().message();
+      ASSERT_TRUE(r->verify().ok()) << "stop " << stop << ": " << r->verify().message();
+      newest = std::max(newest, r->step());
+    }
+    ASSERT_GE(newest, written ? 2 : 1) << "stop " << stop;
+  }
+  EXPECT_LT(operations, 1000);
+}
+
+TEST(BoxCheckpoint, OldStepsGo) {
+  sim::SimEnv env(1);
+  const auto w = counting(4);
+  for (int64_t step = 1; step <= 4; ++step) ASSERT_TRUE(write_step(env, "/ck", step, std::vector<Box>{whole_box("w", "F32", {4}, bytes_of(w))}, "{}", 2).ok());
+  EXPECT_EQ(list_steps(env, "/ck").value(), (std::vector<std::string>{"/ck/step-00000004", "/ck/step-00000003"}));
+}
+
+}  // namespace
+}  // namespace bgl::resilience
