@@ -33,6 +33,7 @@ SourceConfig read_source(Config& config, const std::string& at) {
   source.licence = config.require(at + "licence");
   source.match = config.get_strings(at + "match");
   source.exclude = config.get_strings(at + "exclude");
+  source.optional = config.get(at + "optional", false);
   source.reader = config.get(at + "reader", "");
   source.select = config.get(at + "select", "");
   source.languages = config.get_strings(at + "languages");

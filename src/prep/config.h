@@ -11,11 +11,12 @@
 //   licence = "GPL-2+"
 //   match = ["general/handbook/**/*.html"]   # paths: * within a folder, ** across, ?, [a-z], {a,b}
 //   exclude = ["**/index.html"]
+//   optional = true               # that no path matches is no error
 //   reader = "html"               # or found by the file's name; see text/readers.h
 //   select = '\(Med\.\)'          # RE2: only documents whose text matches
 //   languages = ["en"]            # empty: any
 //   filters = ["gopher_quality", "c4"]       # groups or rules; see filters.h; absent: every group
-//   skip = ["gopher_stop_words"]  # rules of those groups that do not apply
+//   skip = ["gopher_stop_words"]  # rules or groups that do not apply
 //   [source.rules]
 //   gopher_words_min = 20         # another threshold than the paper's
 #pragma once
@@ -32,6 +33,7 @@ namespace bgl::prep {
 struct SourceConfig {
   std::string name, domain, licence, reader, select;
   std::vector<std::string> match, exclude, languages;
+  bool optional = false;
   RuleSet rules;
 };
 

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "prep/glob.h"
 
 namespace bgl::prep {
@@ -30,6 +32,14 @@ TEST(PrepConfig, ErrorsNameTheLine) {
   EXPECT_EQ(parsed(kSource + kSource).status().message(), "p.toml:7: key 'source.1.name': another source has this name");
   EXPECT_EQ(parsed(kSource + "exclude = ['a[b']\n").status().message(),
             "p.toml:6: key 'source.0.exclude': pattern 'a[b': [ without ]");
+}
+
+TEST(PrepConfig, TheQuickstartIsValid) {
+  const Result<PrepConfig> c = load_config(BGL_SOURCE_DIR "/examples/quickstart/prep.toml");
+  ASSERT_TRUE(c.ok()) << c.status().message();
+  std::set<std::string> domains;
+  for (const SourceConfig& source : c->sources) domains.insert(source.domain);
+  EXPECT_EQ(domains, (std::set<std::string>{"general", "imaging", "medicine"}));
 }
 
 TEST(PrepGlobs, Patterns) {

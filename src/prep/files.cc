@@ -42,8 +42,10 @@ class FolderFiles final : public FileSource {
         BGL_TRY(walk(path, out));
         continue;
       }
-      BGL_ASSIGN(const FileStat info, env_.stat(join_path(dir_, path)));
-      if (!info.is_file) continue;  // a device or a socket holds no document
+      const Result<FileStat> info = env_.stat(join_path(dir_, path));
+      if (!info.ok() && info.status().code() == Code::kNotFound) continue;  // a link to nowhere
+      if (!info.ok()) return info.status();
+      if (!info->is_file) continue;  // a device or a socket holds no document
       BGL_ASSIGN(const std::string bytes, get(path));
       out.push_back({path, static_cast<int64_t>(bytes.size()), hash128_hex(bytes)});
     }

@@ -172,10 +172,13 @@ Status RuleSet::enable(const std::string& name) {
 }
 
 Status RuleSet::disable(const std::string& name) {
-  const size_t i = rule_index(name);
-  if (i == kRuleCount) return unknown(name);
-  active_[i] = false;
-  return {};
+  bool found = false;
+  for (size_t i = 0; i < kRuleCount; ++i) {
+    if (name != kRules[i].name && name != kRules[i].group) continue;
+    found = true;
+    active_[i] = false;
+  }
+  return found ? Status() : unknown(name);
 }
 
 Status RuleSet::set_threshold(const std::string& name, double threshold) {

@@ -33,7 +33,7 @@ std::span<const RuleInfo> all_rules();
 class RuleSet {
  public:
   RuleSet();
-  // `name` is a rule or a group.
+  // `name` is a rule or a group; disabling a group disables its rules that apply by name only, too.
   Status enable(const std::string& name);
   Status disable(const std::string& name);
   Status set_threshold(const std::string& name, double threshold);

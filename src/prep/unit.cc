@@ -125,7 +125,8 @@ Result<std::vector<Unit>> plan_units(const PrepConfig& config, const std::vector
       out.back().files.push_back(file);
       bytes += file.bytes;
     }
-    if (out.size() == first) return not_found("source '{}' matches no file ({})", source.name, fmt::join(source.match, ", "));
+    if (out.size() == first && !source.optional)
+      return not_found("source '{}' matches no file ({})", source.name, fmt::join(source.match, ", "));
     for (size_t u = first; u < out.size(); ++u) {
       std::string made_of = source_fingerprint(config, source);
       for (const FileEntry& file : out[u].files) {
