@@ -3,7 +3,10 @@
 #include <ctime>
 
 #include <condition_variable>
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <functional>
 #include <map>
 #include <mutex>
 
@@ -19,7 +22,7 @@ namespace bgl::lang {
 namespace {
 
 // Part of the key of binaries on disk: raise it when a printer or the way of compiling changes what a kernel computes or how fast.
-constexpr int kCompilerVersion = 1;
+constexpr int kCompilerVersion = 2;
 
 struct Runtime {
   Status status;
@@ -69,6 +72,15 @@ double thread_cpu_seconds() {
   return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
 }
 
+// BGL_DUMP_KERNELS=FOLDER: what is compiled, as tile text with source lines and as the compiler gets it.
+void dump(const Function& fn, const std::string& text, const std::string& dialect, const std::string& source) {
+  const char* folder = std::getenv("BGL_DUMP_KERNELS");
+  if (!folder || !*folder) return;
+  const std::string base = fmt::format("{}/{}-{:016x}", folder, fn.name, std::hash<std::string>()(text));
+  std::ofstream(base + ".tile") << to_text(fn, true);
+  std::ofstream(base + (dialect == "llvm" ? ".ll" : dialect == "c++" ? ".cc" : ".txt")) << source;
+}
+
 Result<device::Binary> Runtime::build(const Function& fn, const std::string& text) {
   const std::string key = fmt::format("{}\n{} {} {} {}\n{}", kCompilerVersion, device->description().name, machine.engine,
                                       machine.vector_floats, device->description().features, text);
@@ -84,6 +96,7 @@ Result<device::Binary> Runtime::build(const Function& fn, const std::string& tex
   }
   const double start = thread_cpu_seconds();
   BGL_ASSIGN(const std::string source, print_for(machine.engine, fn, device->description()));
+  dump(fn, text, machine.engine, source);
   BGL_ASSIGN(device::Binary binary, device->compile(machine.engine, fn.name, source));
   const double took = thread_cpu_seconds() - start;
   log_debug("compiled kernel {} in {:.1f} ms", fn.name, took * 1e3);
