@@ -8,6 +8,7 @@
 #include <climits>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <new>
 #include <sstream>
 
@@ -24,6 +25,7 @@ void host_log(void*, int32_t level, const char* message) {
   if (log_enabled(static_cast<LogLevel>(level))) log_message(static_cast<LogLevel>(level), message);
 }
 void* host_alloc(void*, uint64_t bytes, uint64_t alignment) {
+  if (bytes >> 47) return nullptr;  // more than a process can address
   return ::operator new(bytes, std::align_val_t{alignment < 64 ? 64 : alignment}, std::nothrow);
 }
 void host_free(void*, void* pointer) { ::operator delete(pointer, std::align_val_t{64}); }
@@ -63,14 +65,14 @@ Result<const bgl_device_table*> load_table(const std::string& path) {
     return invalid_argument("device plugin {}: its table has {} bytes, at least {} are required", path, theirs->size,
                             offsetof(bgl_device_table, save));
   }
-  // Lives as long as the plugin, which is never unloaded: handles may be released at the very end of the process.
-  auto* ours = new bgl_device_table{};
-  std::memcpy(ours, theirs, std::min<size_t>(theirs->size, sizeof *ours));
-  if (const char* name = missing_member(*ours)) {
-    delete ours;
-    return invalid_argument("device plugin {} lacks the required function '{}'", path, name);
-  }
-  return static_cast<const bgl_device_table*>(ours);
+  auto ours = std::make_unique<bgl_device_table>();
+  std::memcpy(ours.get(), theirs, std::min<size_t>(theirs->size, sizeof *ours));
+  if (const char* name = missing_member(*ours)) return invalid_argument("device plugin {} lacks the required function '{}'", path, name);
+  // Tables live as long as the plugins, which are never unloaded: handles may be released at the very end of the process.
+  static std::mutex mutex;
+  static auto& tables = *new std::vector<std::unique_ptr<bgl_device_table>>;
+  const std::lock_guard lock(mutex);
+  return static_cast<const bgl_device_table*>(tables.emplace_back(std::move(ours)).get());
 }
 
 Result<std::string> find_plugin(const std::string& plugin) {

@@ -23,7 +23,7 @@ std::string bytes_text(uint64_t bytes) {
 }
 
 SlabSource host_slabs() {
-  return {[](uint64_t bytes) { return ::operator new(bytes, std::align_val_t{kUnit}, std::nothrow); },
+  return {[](uint64_t bytes) { return bytes >> 47 ? nullptr : ::operator new(bytes, std::align_val_t{kUnit}, std::nothrow); },
           [](void* slab, uint64_t) { ::operator delete(slab, std::align_val_t{kUnit}); }};
 }
 
