@@ -28,7 +28,7 @@ Tensor dropout(const Tensor& x, double p, bool training) {
   BGL_REQUIRE(p >= 0 && p <= 1, "[dropout] p = {} is not a probability", p);
   if (!training || p == 0) return x;
   std::vector<float> keep(static_cast<size_t>(x.numel()));
-  ops::default_generator().bernoulli(keep, p);
+  ops::default_generator().bernoulli(keep, 1 - p);
   const double scale = p == 1 ? 0 : 1 / (1 - p);
   return x * (Tensor::from_vector(keep, x.shape()) * scale);
 }

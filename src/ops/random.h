@@ -30,7 +30,7 @@ class Generator {
   void normal(std::span<float> out, float mean, float std);
   void randint(std::span<int64_t> out, int64_t low, int64_t high);
   std::vector<int64_t> randperm(int64_t n);
-  // Fills with 1 where the element stays, probability 1 - p: torch.bernoulli_(1 - p) on float.
+  // Fills with 1 with probability p, else 0: torch.bernoulli_(p) on float.
   void bernoulli(std::span<float> out, double p);
 
   // The whole state as text, for checkpoints.
