@@ -1,0 +1,127 @@
+#include "serve/engine.h"
+
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <future>
+#include <mutex>
+
+#include "framework/random.h"
+#include "serve/page_pool.h"
+
+namespace bgl::serve {
+namespace {
+
+std::unique_ptr<models::Model> tiny() {
+  models::ModelConfig c;
+  c.family = models::Family::kLlama;
+  c.vocab = 60;
+  c.context = 192;
+  c.layers = 2;
+  c.heads = 4;
+  c.kv_heads = 2;
+  c.width = 32;
+  c.head_width = 8;
+  c.hidden = 64;
+  c.activation = models::Activation::kSilu;
+  framework::manual_seed(9);
+  return models::make_model(c, models::Init::kTorch);
+}
+
+// Submits and waits for the tokens.
+struct Pending {
+  std::shared_ptr<std::promise<std::vector<int32_t>>> promise = std::make_shared<std::promise<std::vector<int32_t>>>();
+  std::shared_ptr<std::vector<int32_t>> tokens = std::make_shared<std::vector<int32_t>>();
+};
+Pending submit(Engine& engine, Request r) {
+  Pending p;
+  r.on_event = [p](const Request::Event& e) {
+    if (e.token >= 0) p.tokens->push_back(e.token);
+    if (e.finish != Finish::kNone) p.promise->set_value(*p.tokens);
+    return true;
+  };
+  const Status s = engine.submit(std::move(r));
+  EXPECT_TRUE(s.ok()) << s.message();
+  return p;
+}
+Request request(int i) {
+  Request r;
+  for (int k = 0; k < 1 + i * 5 % 90; ++k) r.prompt.push_back((i / 3 + k * k) % 60);
+  r.max_tokens = 5 + i % 40;
+  r.sampling = {i % 2 ? 0.0 : 1.0, 0.95, 0};
+  r.seed = static_cast<uint64_t>(i);
+  return r;
+}
+
+TEST(Engine, ABatchOf64GivesWhatEachRequestGivesAlone) {
+  const auto model = tiny();
+  const auto engine = Engine::create(*model, {});
+  ASSERT_TRUE(engine.ok());
+  std::vector<Pending> pending;
+  for (int i = 0; i < 64; ++i) pending.push_back(submit(**engine, request(i)));
+  std::vector<std::vector<int32_t>> together;
+  for (Pending& p : pending) together.push_back(p.promise->get_future().get());
+  const auto alone = Engine::create(*model, {.max_running = 1, .step_tokens = 7});
+  for (int i = 0; i < 64; ++i) {
+    Pending p = submit(**alone, request(i));
+    EXPECT_EQ(p.promise->get_future().get(), together[static_cast<size_t>(i)]) << "request " << i;
+  }
+}
+
+TEST(Engine, AFullQueueRefusesAndSaysSo) {
+  const auto model = tiny();
+  const auto engine = Engine::create(*model, {.max_running = 1, .max_waiting = 2}).value().release();
+  const std::unique_ptr<Engine> owner(engine);
+  Status refused;
+  std::vector<Pending> pending;
+  for (int i = 0; i < 50 && refused.ok(); ++i) {
+    Request r = request(3);
+    r.max_tokens = 100;
+    Pending p;
+    r.on_event = [p](const Request::Event& e) {
+      if (e.finish != Finish::kNone) p.promise->set_value({});
+      return true;
+    };
+    refused = engine->submit(std::move(r));
+    if (refused.ok()) pending.push_back(p);
+  }
+  EXPECT_EQ(refused.message(), "2 requests are waiting already");
+  for (Pending& p : pending) p.promise->get_future().get();
+  EXPECT_EQ(engine->stats().refused, 1);
+}
+
+TEST(Engine, WhatCannotFitIsRefused) {
+  const auto model = tiny();
+  const auto engine = Engine::create(*model, {});
+  Request r = request(1);
+  r.prompt = {1, 2, 3};
+  r.max_tokens = 190;
+  r.on_event = [](const Request::Event&) { return true; };
+  EXPECT_EQ((*engine)->submit(r).message(), "this model's context is 192 tokens, but the prompt has 3 and max_tokens asks for 190 more");
+  r.max_tokens = 1;
+  r.prompt = {60};
+  EXPECT_EQ((*engine)->submit(r).message(), "token 60 is outside the vocabulary of 60");
+  r.prompt = {};
+  EXPECT_EQ((*engine)->submit(r).message(), "the prompt is empty: it needs at least one token");
+}
+
+TEST(PagePool, SharesBeginningsAndEvictsTheOldest) {
+  PagePool pool(6);  // five pages
+  std::vector<int32_t> a(128, 1), b(128, 2);
+  std::vector<int64_t> pages = pool.take(2);
+  pool.publish(a, 0, pages[0]);
+  pool.publish(a, 1, pages[1]);
+  EXPECT_EQ(pool.match(a), pages);
+  EXPECT_TRUE(pool.match(b).empty());
+  pool.release(pages);
+  EXPECT_EQ(pool.available(), 3);  // the second holder still has them
+  pool.release(pages);
+  EXPECT_EQ(pool.available(), 5);
+  EXPECT_EQ(pool.take(4).size(), 4u);  // one of the cached pages goes: the later one
+  const auto left = pool.match(a);
+  EXPECT_EQ(left, std::vector<int64_t>{pages[0]});
+  EXPECT_TRUE(pool.take(1).empty());
+}
+
+}  // namespace
+}  // namespace bgl::serve

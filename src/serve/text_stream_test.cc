@@ -1,0 +1,52 @@
+#include "serve/text_stream.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "serve/sampler.h"
+#include "text/char_tokenizer.h"
+
+namespace bgl::serve {
+namespace {
+
+TEST(TextStream, HoldsBackWhatMayBecomeAStopString) {
+  const auto t = text::make_char_tokenizer("abcdefST");
+  TextStream s(**t, true, {"STS"});
+  std::string shown;
+  for (const int32_t id : (*t)->encode("abSTcdSTSef")) shown += s.add(id) + "|";
+  EXPECT_EQ(shown, "a|b|||STc|d||||||");
+  EXPECT_TRUE(s.stopped());
+  EXPECT_EQ(s.finish(), "");
+}
+
+TEST(TextStream, GivesOutTheRestAtTheEnd) {
+  const auto t = text::make_char_tokenizer("abcST");
+  TextStream s(**t, true, {"STS"});
+  std::string shown;
+  for (const int32_t id : (*t)->encode("aST")) shown += s.add(id);
+  EXPECT_EQ(shown, "a");
+  EXPECT_EQ(s.finish(), "ST");
+}
+
+TEST(Sampler, TemperatureZeroTakesTheFirstOfTheMostLikely) {
+  ops::Generator g(1);
+  const std::vector<float> logits = {1, 3, NAN, 3, 2};
+  EXPECT_EQ(sample(logits, {.temperature = 0}, g), 1);
+  EXPECT_EQ(sample(std::vector<float>{NAN, NAN}, {.temperature = 0}, g), -1);
+}
+
+TEST(Sampler, TopPAndTopKCutTheTail) {
+  ops::Generator g(1);
+  const std::vector<float> logits = {0, std::log(2.0f), std::log(5.0f), -20};
+  for (int i = 0; i < 200; ++i) {
+    EXPECT_EQ(sample(logits, {.temperature = 1, .top_p = 0.6}, g), 2);
+    EXPECT_NE(sample(logits, {.temperature = 1, .top_k = 2}, g), 0);
+  }
+  int counts[4] = {};
+  for (int i = 0; i < 8000; ++i) ++counts[sample(logits, {.temperature = 1}, g)];
+  EXPECT_NEAR(counts[2] / 8000.0, 5 / 8.0, 0.03);
+}
+
+}  // namespace
+}  // namespace bgl::serve
