@@ -1,8 +1,10 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <optional>
 
 #include "base/progress.h"
 #include "cli/verbs.h"
+#include "train/profile.h"
 #include "train/run.h"
 
 namespace bgl::cli {
@@ -11,12 +13,16 @@ namespace {
 struct TrainVerb {
   std::string config, base, out;
   std::vector<std::string> sets;
+  bool profile = false;
 };
 
 Status run(const TrainVerb& o) {
   BGL_ASSIGN(Config config, Config::load(o.config, o.sets));
   BGL_ASSIGN(const train::TrainOptions options, train::TrainOptions::read(std::move(config), o.base));
+  std::optional<train::Profile> profile;
+  if (o.profile) profile.emplace();
   BGL_ASSIGN(const train::RunSummary s, train::run_training(options, o.out));
+  if (profile) std::fputs(profile->table(lang::measure_rates()).text().c_str(), stdout);
   if (s.nothing_to_do) {
     std::printf("%s is finished: nothing to do (raise train.steps to go on)\n", o.out.c_str());
   } else {
@@ -34,6 +40,7 @@ CLI::App* add(CLI::App& app, Status& status, const char* name, const char* what,
   if (tune) verb->add_option("--base", o->base, "The model folder to start from")->required();
   verb->add_option("--out", o->out, "The run's folder; an unfinished one is gone on with")->required();
   verb->add_option("--set", o->sets, "key=value over the file's, for example train.steps=100")->allow_extra_args(false);
+  verb->add_flag("--profile", o->profile, "Print where the time went, kernel by kernel");
   verb->callback([o, &status] { status = run(*o); });
   return verb;
 }

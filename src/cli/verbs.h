@@ -16,10 +16,18 @@ void add_verbs(CLI::App& app, Status& status);
 // Gives `verb` the closing lines of its --help: one example that can be pasted.
 void set_example(CLI::App& verb, const char* example);
 
-// One per source of this folder.
+// One per source of this folder, or two where they share it.
+void add_ask(CLI::App& app, Status& status);
 void add_device(CLI::App& app, Status& status);
+void add_doctor(CLI::App& app, Status& status);
+void add_eval(CLI::App& app, Status& status);
+void add_export(CLI::App& app, Status& status);
 void add_generate(CLI::App& app, Status& status);
 void add_lake(CLI::App& app, Status& status);
+void add_prep(CLI::App& app, Status& status);
+void add_serve(CLI::App& app, Status& status);
+void add_summary(CLI::App& app, Status& status);
+void add_tokenizer(CLI::App& app, Status& status);
 void add_train(CLI::App& app, Status& status);
 void add_tune(CLI::App& app, Status& status);
 

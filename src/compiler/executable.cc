@@ -8,7 +8,7 @@
 namespace bgl::compiler {
 namespace {
 
-double cpu_seconds() {
+double seconds_now() {
   timespec t{};
   clock_gettime(CLOCK_MONOTONIC, &t);
   return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
@@ -102,11 +102,11 @@ Result<std::vector<std::shared_ptr<ops::Buffer>>> run(const Executable& executab
   }
   for (size_t i = 0; i < executable.steps.size(); ++i) {
     const Step& step = executable.steps[i];
-    const double start = listener ? cpu_seconds() : 0;
+    const double start = listener ? seconds_now() : 0;
     if (Status s = run_step(step, memory); !s.ok()) {
       return Status(s.code(), fmt::format("[{}]{}{} {}", step.name, step.where.empty() ? "" : " at ", step.where, s.message()));
     }
-    if (listener) listener(i, cpu_seconds() - start);
+    if (listener) listener(step, seconds_now() - start);
   }
   return std::move(memory.outputs);
 }

@@ -68,8 +68,8 @@ struct Executable {
   MemoryReport memory;
 };
 
-// Called after each step with its index and CPU seconds; for profiles. Null: nobody listens.
-using StepListener = std::function<void(size_t step, double seconds)>;
+// Called after each step with the seconds it took; for profiles. Null: nobody listens.
+using StepListener = std::function<void(const Step& step, double seconds)>;
 
 // Runs every step in order. Returns one buffer an output. A failing step's Status names the operator and its label.
 Result<std::vector<std::shared_ptr<ops::Buffer>>> run(const Executable& executable,

@@ -31,6 +31,7 @@ struct Sequence {
   std::vector<int64_t> pages;
   int64_t done = 0;  // tokens whose keys are in the cache
   int64_t generated = 0;
+  int64_t cached = 0;  // tokens of the prompt that were found in the cache
   Finish finish = Finish::kNone;
   bool in_prompt() const { return done < static_cast<int64_t>(request.prompt.size()); }
 };
@@ -88,6 +89,8 @@ class LocalEngine final : public Engine {
     return idle_.wait_for(lock, std::chrono::duration<double>(seconds), [this] { return waiting_.empty() && running_count_ == 0; });
   }
 
+  int64_t queue_limit() const override { return options_.max_waiting; }
+
   EngineStats stats() const override {
     std::lock_guard lock(mutex_);
     EngineStats s = stats_;
@@ -113,7 +116,7 @@ class LocalEngine final : public Engine {
     }
     for (auto& s : running_) end(*s, Finish::kCancelled);
     std::lock_guard lock(mutex_);
-    for (Request& r : waiting_) r.on_event({-1, Finish::kCancelled, {}});
+    for (Request& r : waiting_) r.on_event({-1, Finish::kCancelled, {}, 0});
     waiting_.clear();
   }
 
@@ -153,7 +156,7 @@ class LocalEngine final : public Engine {
       auto s = std::make_unique<Sequence>();
       // The last token of the prompt is always computed: its logits give the first new token.
       s->pages = pool_.match(std::span<const int32_t>(request.prompt).first(request.prompt.size() - 1));
-      s->done = static_cast<int64_t>(s->pages.size()) * kPageTokens;
+      s->done = s->cached = static_cast<int64_t>(s->pages.size()) * kPageTokens;
       const int64_t missing = pages_for(request) - static_cast<int64_t>(s->pages.size());
       const std::vector<int64_t> more = pool_.take(missing);
       if (static_cast<int64_t>(more.size()) < missing) {
@@ -264,7 +267,7 @@ class LocalEngine final : public Engine {
       ++stats_.generated_tokens;
     }
     const bool last = s.generated >= s.request.max_tokens;
-    if (!s.request.on_event({token, Finish::kNone, {}})) {
+    if (!s.request.on_event({token, Finish::kNone, {}, s.cached})) {
       end(s, Finish::kCancelled);
     } else if (last) {
       end(s, Finish::kLength);
@@ -275,14 +278,14 @@ class LocalEngine final : public Engine {
     s.finish = Finish::kError;
     pool_.release(s.pages);
     s.pages.clear();
-    s.request.on_event({-1, Finish::kError, why});
+    s.request.on_event({-1, Finish::kError, why, s.cached});
   }
   void end(Sequence& s, Finish why) {
     if (s.finish != Finish::kNone) return;
     s.finish = why;
     pool_.release(s.pages);
     s.pages.clear();
-    s.request.on_event({-1, why, {}});
+    s.request.on_event({-1, why, {}, s.cached});
     std::lock_guard lock(mutex_);
     ++(why == Finish::kCancelled ? stats_.cancelled : stats_.finished);
   }

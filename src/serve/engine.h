@@ -36,6 +36,7 @@ struct Request {
     int32_t token = -1;
     Finish finish = Finish::kNone;
     std::string error;
+    int64_t cached_prompt_tokens = 0;  // of the prompt, found in the cache
   };
   std::function<bool(const Event&)> on_event;
 };
@@ -62,6 +63,7 @@ class Engine {
   // Refuses new requests and returns when all are done, or false after `seconds`.
   virtual bool drain(double seconds) = 0;
   virtual EngineStats stats() const = 0;
+  virtual int64_t queue_limit() const = 0;
 };
 
 }  // namespace bgl::serve

@@ -396,9 +396,9 @@ class ManReader {
 
   // mdoc's callable macros in a line: "Fl x Ar file" is "-x file".
   std::string mdoc(const std::vector<std::string>& words, size_t at) const {
-    static constexpr std::array<std::string_view, 27> kPlain = {"Ad", "An", "Ar", "Cd", "Cm", "Dv", "Em", "Er", "Ev",
-                                                                "Fa", "Fn", "Fo", "Ft", "Ic", "In", "Li", "Lk", "Ms",
-                                                                "Mt", "No", "Pa", "St", "Sy", "Tn", "Va", "Vt", "Fd"};
+    static constexpr std::array<std::string_view, 28> kPlain = {"Sx", "Ad", "An", "Ar", "Cd", "Cm", "Dv", "Em", "Er", "Ev",
+                                                                "Fa", "Fn", "Fo", "Ft", "Ic", "In", "Li", "Lk", "Ms", "Mt",
+                                                                "No", "Pa", "St", "Sy", "Tn", "Va", "Vt", "Fd"};
     std::string out;
     const auto put = [&](const std::string& text) {
       const bool glue =

@@ -10,8 +10,10 @@
 #include "base/progress.h"
 #include "framework/random.h"
 #include "lang/kernel.h"
+#include "lang/measure.h"
 #include "models/folder.h"
 #include "train/checkpoint.h"
+#include "train/report.h"
 #include "train/run_log.h"
 #include "train/source.h"
 #include "train/step.h"
@@ -190,6 +192,7 @@ Status finish(Run& run, RunSummary& summary) {
   BGL_ASSIGN(summary.weights_hash, models::save_model(join_path(run.dir, "model"), *run.loaded.model, run.loaded.style, run.loaded.tokenizer_json,
                                                       run.loaded.lineage));
   if (run.options.lora.rank > 0) BGL_TRY(models::save_adapter(join_path(run.dir, "adapter"), *run.loaded.model, run.options.lora.rank, run.options.lora.alpha));
+  BGL_TRY(write_report(run.dir, run.options.name));
   return real_env().write_file_atomic(join_path(run.dir, "done.json"),
                                       json{{"steps", run.step}, {"weights", summary.weights_hash}, {"loss", summary.last_loss}, {"val_loss", summary.val_loss},
                                            {"tokens_per_s", summary.tokens_per_s}}.dump() + "\n");
@@ -231,6 +234,7 @@ Result<RunSummary> run_training(const TrainOptions& options, const std::string& 
     BGL_TRY(draw_next(run));
   }
   BGL_ASSIGN(RunLog log, RunLog::open(join_path(run_dir, "log.jsonl"), run.step, machine_line()));
+  run.peak_flops = lang::measure_rates().f32_flops;
   Progress progress(options.name, options.steps);
   progress.update(run.step);
   while (true) {

@@ -1,28 +1,18 @@
-// A folder of tokenised shards, as `bgl prep tokenize` writes it:
-//   manifest.json               what follows, and a checksum of every file
-//   tokenizer.json              the tokenizer the ids belong to
-//   <domain>/<split>.bin .idx   Megatron's format; splits: train, heldout
+// The training shards of `bgl prep tokenize` (prep/tokenize.h), as a run and an evaluation ask for them.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "base/status.h"
+#include "prep/tokenize.h"
 
 namespace bgl::train {
 
-struct Shard {
-  std::string domain, split, licence;
-  int64_t documents = 0, tokens = 0, bytes = 0;  // bytes of text
-};
-
 struct ShardSet {
   std::string dir;
-  std::string hash;  // of manifest.json
+  prep::Manifest manifest;
   std::string tokenizer_json;
-  int64_t vocab = 0;
-  std::vector<Shard> shards;
 
   static Result<ShardSet> read(const std::string& dir);
   std::vector<std::string> domains() const;

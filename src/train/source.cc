@@ -66,8 +66,8 @@ class ShardSource final : public Source {
     if (const auto held = set.prefixes(o.domain, "heldout"); held.ok()) {
       if (auto loader = framework::ShardLoader::open(*held, o.block, seed); loader.ok()) s->heldout_ = std::move(loader).value();
     }
-    s->vocab = set.vocab;
-    s->hash = set.hash;
+    s->vocab = set.manifest.vocab_size;
+    s->hash = set.manifest.key;
     s->tokenizer_json = set.tokenizer_json;
     s->bytes_per_token = set.bytes_per_token(o.domain, "heldout");
     return std::unique_ptr<Source>(std::move(s));

@@ -1,0 +1,26 @@
+#include <CLI/CLI.hpp>
+
+#include "cli/verbs.h"
+#include "serve/server.h"
+
+namespace bgl::cli {
+
+void add_serve(CLI::App& app, Status& status) {
+  auto o = std::make_shared<serve::ServerOptions>();
+  CLI::App* verb = app.add_subcommand("serve", "Serve a model through OpenAI's HTTP API; SIGTERM ends after the requests in work");
+  verb->add_option("MODEL", o->model, "A Hugging Face folder, or a llama2.c .bin file")->required();
+  verb->add_option("--tokenizer", o->tokenizer, "A tokenizer file or folder (default: the model folder's own)");
+  verb->add_option("--port", o->port, "0: a free one, printed when it serves")->check(CLI::Range(0, 65535));
+  verb->add_option("--host", o->host, "The address to listen on (0.0.0.0: every one)");
+  verb->add_option("--api-key", o->api_key, "Require \"Authorization: Bearer KEY\"");
+  verb->add_option("--name", o->name, "What the model is called in requests");
+  verb->add_option("--max-running", o->engine.max_running, "Requests in one batch")->check(CLI::Range(1, 4096));
+  verb->add_option("--max-waiting", o->engine.max_waiting, "Requests that wait; more are answered 429")->check(CLI::Range(0, 1 << 20));
+  verb->add_option("--step-tokens", o->engine.step_tokens, "Tokens of one step of the batch")->check(CLI::Range(1, 1 << 16));
+  verb->add_option("--cache-bytes", o->engine.cache_bytes, "Memory of the KV cache (default: by the machine)")->check(CLI::NonNegativeNumber);
+  verb->add_option("--drain-seconds", o->drain_seconds, "How long SIGTERM waits for requests in work")->check(CLI::NonNegativeNumber);
+  set_example(*verb, "bgl serve runs/imaging/model --port 8000");
+  verb->callback([o, &status] { status = serve::run_server(*o); });
+}
+
+}  // namespace bgl::cli

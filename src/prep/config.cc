@@ -1,0 +1,88 @@
+#include "prep/config.h"
+
+#include <re2/re2.h>
+
+#include <algorithm>
+#include <set>
+
+#include "prep/glob.h"
+#include "text/readers.h"
+
+namespace bgl::prep {
+namespace {
+
+void read_rules(Config& config, const std::string& at, SourceConfig& source) {
+  const auto keep = [&](const std::string& key, const Status& status) {
+    if (!status.ok()) config.reject(key, status.message());
+  };
+  for (const std::string& name : config.get_strings(at + "filters", {"gopher_quality", "gopher_repetition", "c4", "fineweb"})) {
+    keep(at + "filters", source.rules.enable(name));
+  }
+  for (const std::string& name : config.get_strings(at + "skip")) keep(at + "skip", source.rules.disable(name));
+  for (const RuleInfo& rule : all_rules()) {
+    const std::string key = at + "rules." + rule.name;
+    if (!config.has(key)) continue;
+    keep(key, source.rules.set_threshold(rule.name, config.get(key, rule.threshold)));
+  }
+}
+
+SourceConfig read_source(Config& config, const std::string& at) {
+  SourceConfig source;
+  source.name = config.require(at + "name");
+  source.domain = config.require(at + "domain");
+  source.licence = config.require(at + "licence");
+  source.match = config.get_strings(at + "match");
+  source.exclude = config.get_strings(at + "exclude");
+  source.optional = config.get(at + "optional", false);
+  source.reader = config.get(at + "reader", "");
+  source.select = config.get(at + "select", "");
+  source.languages = config.get_strings(at + "languages");
+  if (source.match.empty()) config.reject(at + "match", "names no paths");
+  for (const char* key : {"match", "exclude"}) {
+    const Result<Globs> globs = Globs::compile(config.get_strings(at + key));
+    if (!globs.ok()) config.reject(at + key, globs.status().message());
+  }
+  const auto readers = text::reader_names();
+  if (!source.reader.empty() && std::find(readers.begin(), readers.end(), source.reader) == readers.end()) {
+    config.reject(at + "reader", fmt::format("no reader '{}'", source.reader));
+  }
+  const re2::RE2 select(source.select, re2::RE2::Quiet);
+  if (!select.ok()) config.reject(at + "select", select.error());
+  for (const std::string& name : {source.name, source.domain}) {
+    const size_t bad = name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
+    if (bad != std::string::npos || (!name.empty() && name[0] == '.')) {
+      config.reject(at + "name", fmt::format("'{}' names a file, so it is made of letters, digits, - _ .", name));
+    }
+  }
+  read_rules(config, at, source);
+  return source;
+}
+
+}  // namespace
+
+Result<PrepConfig> parse_config(Config config) {
+  PrepConfig out;
+  out.heldout_share = config.get_in("prep.heldout_share", out.heldout_share, 0.0, 0.5);
+  out.dedup.exact = config.get("dedup.exact", out.dedup.exact);
+  out.dedup.near = config.get("dedup.near", out.dedup.near);
+  out.dedup.words = static_cast<int>(config.get_in("dedup.words", int64_t{out.dedup.words}, 1, 50));
+  out.dedup.bands = static_cast<int>(config.get_in("dedup.bands", int64_t{out.dedup.bands}, 1, 256));
+  out.dedup.rows = static_cast<int>(config.get_in("dedup.rows", int64_t{out.dedup.rows}, 1, 64));
+  std::set<std::string> names;
+  for (int64_t i = 0; i < config.table_count("source"); ++i) {
+    const std::string at = fmt::format("source.{}.", i);
+    out.sources.push_back(read_source(config, at));
+    if (!names.insert(out.sources.back().name).second) config.reject(at + "name", "another source has this name");
+  }
+  BGL_TRY(config.finish());
+  if (out.sources.empty()) return invalid_argument("{}: has no [[source]]", config.name());
+  out.resolved = config.resolved();
+  return out;
+}
+
+Result<PrepConfig> load_config(const std::string& path, std::span<const std::string> sets) {
+  BGL_ASSIGN(Config config, Config::load(path, sets));
+  return parse_config(std::move(config));
+}
+
+}  // namespace bgl::prep

@@ -1,0 +1,56 @@
+// What to prepare, as TOML:
+//
+//   [prep]
+//   heldout_share = 0.02          # of the documents, chosen by content; they never train
+//   [dedup]
+//   exact = true                  # same text after lower case and without punctuation
+//   near = true                   # MinHash: words = 5, bands = 14, rows = 8 (as FineWeb: about 75 % alike)
+//   [[source]]
+//   name = "handbook"             # unique
+//   domain = "general"
+//   licence = "GPL-2+"
+//   match = ["general/handbook/**/*.html"]   # paths: * within a folder, ** across, ?, [a-z], {a,b}
+//   exclude = ["**/index.html"]
+//   optional = true               # that no path matches is no error
+//   reader = "html"               # or found by the file's name; see text/readers.h
+//   select = '\(Med\.\)'          # RE2: only documents whose text matches
+//   languages = ["en"]            # empty: any
+//   filters = ["gopher_quality", "c4"]       # groups or rules; see filters.h; absent: every group
+//   skip = ["gopher_stop_words"]  # rules or groups that do not apply
+//   [source.rules]
+//   gopher_words_min = 20         # another threshold than the paper's
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/config.h"
+#include "base/status.h"
+#include "prep/filters.h"
+
+namespace bgl::prep {
+
+struct SourceConfig {
+  std::string name, domain, licence, reader, select;
+  std::vector<std::string> match, exclude, languages;
+  bool optional = false;
+  RuleSet rules;
+};
+
+struct DedupConfig {
+  bool exact = true, near = true;
+  int words = 5, bands = 14, rows = 8;
+};
+
+struct PrepConfig {
+  double heldout_share = 0.02;
+  DedupConfig dedup;
+  std::vector<SourceConfig> sources;
+  std::string resolved;  // the whole configuration with every default, as TOML
+};
+
+// Every error names file and line: unknown keys, unknown rules, patterns that do not parse, two sources of one name.
+Result<PrepConfig> load_config(const std::string& path, std::span<const std::string> sets = {});
+Result<PrepConfig> parse_config(Config config);
+
+}  // namespace bgl::prep

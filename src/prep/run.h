@@ -1,0 +1,44 @@
+// Raw files to clean documents.
+//
+//   CLEAN/documents/<source>-<number>.jsonl.zst   kept: {"id", "domain", "source", "split", "licence", "title", "text"} a line;
+//                                                 split is "train" or "heldout"
+//   CLEAN/drops.jsonl                             not kept: {"id", "domain", "source", "rule", "value"} a line
+//   CLEAN/summary.json                            what came in, what was kept, what each rule dropped; written last
+//   CLEAN/config.toml                             the configuration with every default
+//   CLEAN/work/                                   finished units, by what they are made of: remove it to save space
+//
+// The result depends on the files and the configuration only: not on threads, interruptions or what ran before.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "base/env.h"
+#include "base/status.h"
+#include "prep/config.h"
+
+namespace bgl::prep {
+
+struct RunOptions {
+  std::string in;   // a lake or a folder
+  std::string out;  // CLEAN
+  // Called from one thread at a time as units finish.
+  std::function<void(int64_t done, int64_t total)> progress;
+};
+
+struct RunReport {
+  bool nothing_to_do = false;  // the result was there already
+  int64_t units = 0, units_made = 0;
+  int64_t documents_in = 0, documents_kept = 0;
+  int64_t bytes_kept = 0;
+};
+
+// One run per `out` at a time; a second is told who has it (kAlreadyExists).
+Result<RunReport> run(Env& env, const PrepConfig& config, const RunOptions& options);
+
+// The table of CLEAN/summary.json for people: a row per domain and source, and what each rule dropped.
+Result<std::string> report_table(Env& env, const std::string& clean);
+// CLEAN/summary.json as it is.
+Result<std::string> report_json(Env& env, const std::string& clean);
+
+}  // namespace bgl::prep

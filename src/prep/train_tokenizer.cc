@@ -1,0 +1,59 @@
+#include "prep/train_tokenizer.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/hash.h"
+#include "prep/clean.h"
+#include "text/bpe_train.h"
+#include "text/tokenizer.h"
+
+namespace bgl::prep {
+
+Result<TrainTokenizerReport> train_tokenizer(Env& env, const TrainTokenizerOptions& options) {
+  BGL_ASSIGN(const CleanIndex index, read_clean_index(env, options.clean));
+  const std::string key = hash128_hex(fmt::format("train tokenizer 1\n{}\n{}\n", index.key, options.vocab_size));
+  const std::string record_path = join_path(options.out, "train.json"), json_path = join_path(options.out, "tokenizer.json");
+  TrainTokenizerReport report;
+  if (env.exists(record_path) && env.exists(json_path)) {
+    BGL_ASSIGN(const std::string bytes, env.read_file(record_path));
+    BGL_ASSIGN(const std::string tokenizer, env.read_file(json_path));
+    const nlohmann::json record = nlohmann::json::parse(bytes, nullptr, false);
+    if (record.is_object() && record.value("key", "") == key && record.value("hash", "") == hash128_hex(tokenizer)) {
+      report.nothing_to_do = true;
+      report.documents = record.value("documents", int64_t{0});
+      report.text_bytes = record.value("text_bytes", int64_t{0});
+      report.vocab_size = record.value("vocab_size", 0);
+      return report;
+    }
+  }
+  text::BpeTrainOptions train;
+  train.vocab_size = options.vocab_size;
+  train.marks = {"<|endoftext|>", "<|user|>", "<|assistant|>"};
+  if (options.progress) train.progress = [&](int32_t done, int32_t total) { options.progress("merges", done, total); };
+  text::BpeTrainer trainer(train);
+  for (size_t i = 0; i < index.files.size(); ++i) {
+    BGL_ASSIGN(const std::vector<CleanDocument> documents, read_clean_file(env, options.clean, index.files[i]));
+    for (const CleanDocument& document : documents) {
+      if (document.heldout) continue;
+      trainer.add(document.text);
+      ++report.documents;
+      report.text_bytes += static_cast<int64_t>(document.text.size());
+    }
+    if (options.progress)
+      options.progress("counting words", static_cast<int64_t>(i) + 1, static_cast<int64_t>(index.files.size()));
+  }
+  BGL_ASSIGN(const std::unique_ptr<text::Tokenizer> tokenizer, trainer.train());
+  report.vocab_size = tokenizer->vocab_size();
+  BGL_ASSIGN(const std::string json, tokenizer->to_json());
+  BGL_TRY(env.make_dirs(options.out));
+  BGL_TRY(env.write_file_atomic(json_path, json));
+  const nlohmann::ordered_json record = {{"key", key},
+                                         {"hash", hash128_hex(json)},
+                                         {"documents", report.documents},
+                                         {"text_bytes", report.text_bytes},
+                                         {"vocab_size", report.vocab_size}};
+  BGL_TRY(env.write_file_atomic(record_path, record.dump(1) + "\n"));
+  return report;
+}
+
+}  // namespace bgl::prep

@@ -1,0 +1,23 @@
+// The server as a program: loads a model, serves it, and drains at SIGTERM or SIGINT.
+#pragma once
+
+#include <string>
+
+#include "serve/engine.h"
+
+namespace bgl::serve {
+
+struct ServerOptions {
+  std::string model, tokenizer;
+  std::string name;  // in requests; empty: the lineage's name, or the path's last part
+  std::string host = "127.0.0.1";
+  int port = 8000;
+  std::string api_key;
+  int drain_seconds = 30;
+  EngineOptions engine;
+};
+
+// Prints "serving NAME on http://HOST:PORT" to stdout when requests are answered; returns after the drain.
+Status run_server(const ServerOptions& options);
+
+}  // namespace bgl::serve

@@ -1,0 +1,223 @@
+"""The server as its users meet it: the official OpenAI client, a batch of 64 against each request alone, prefix hits, bad requests,
+keys, a full queue, SIGTERM. Needs the folder BGL_TEST_DATA (models/stories260k) and the package openai; skips without either.
+
+Usage: serve_test.py BGL
+"""
+import concurrent.futures
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import unittest
+import urllib.error
+import urllib.request
+
+SKIP = 77  # ctest's SKIP_RETURN_CODE
+DATA = os.environ.get("BGL_TEST_DATA", "")
+MODEL = os.path.join(DATA, "models/stories260k/stories260K.bin")
+TOKENIZER = os.path.join(DATA, "models/stories260k/tok512.bin")
+if not DATA or not os.path.exists(MODEL):
+    print("skipped: BGL_TEST_DATA names no folder with models/stories260k")
+    sys.exit(SKIP)
+try:
+    import openai
+except ImportError:
+    print("skipped: the Python package openai is not installed")
+    sys.exit(SKIP)
+BGL = sys.argv.pop(1)
+STORY = open(os.path.join(DATA, "models/stories260k/greedy_200_steps.txt"), encoding="utf-8").read()
+
+
+class Server:
+    def __init__(self, *options):
+        self.process = subprocess.Popen([BGL, "serve", MODEL, "--tokenizer", TOKENIZER, "--port", "0", *options],
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        line = self.process.stdout.readline()
+        self.url = re.search(r"http://\S+", line).group(0)
+
+    def post(self, path, body, headers=None):
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data=data, headers={"Content-Type": "application/json", **(headers or {})})
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, json.load(answer), answer.headers
+        except urllib.error.HTTPError as e:
+            return e.code, json.load(e), e.headers
+
+    def text(self, **body):
+        status, answer, _ = self.post("/v1/completions", body)
+        assert status == 200, answer
+        return answer["choices"][0]["text"]
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(timeout=60)
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+
+class ServeTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server()
+        cls.client = openai.OpenAI(base_url=cls.server.url + "/v1", api_key="none", max_retries=0)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.close()
+
+    def test_the_known_story(self):
+        answer = self.client.completions.create(model="stories260K", prompt="", max_tokens=200, temperature=0)
+        self.assertEqual(answer.choices[0].text, STORY)
+        self.assertEqual((answer.usage.prompt_tokens, answer.usage.completion_tokens), (1, 200))
+        self.assertEqual(answer.choices[0].finish_reason, "length")
+
+    def test_streaming_gives_the_same_text(self):
+        pieces, usage = [], None
+        for chunk in self.client.completions.create(model="stories260K", prompt="", max_tokens=200, temperature=0, stream=True,
+                                                    stream_options={"include_usage": True}):
+            usage = chunk.usage or usage
+            pieces += [c.text for c in chunk.choices]
+        self.assertGreater(len(pieces), 50)
+        self.assertEqual("".join(pieces), STORY)
+        self.assertEqual(usage.completion_tokens, 200)
+
+    def test_64_requests_at_once_equal_each_alone(self):
+        starts = ["", "Once upon a time", "Lily", "The dog", "Tom and Sam", "One day", "A big red ball", "Mom said"]
+        bodies = [dict(prompt=starts[i % 8], max_tokens=20 + 3 * i, temperature=0 if i % 2 else 0.9, top_p=0.9, seed=i) for i in range(63)]
+        bodies.append(dict(prompt="", max_tokens=200, temperature=0))
+        with concurrent.futures.ThreadPoolExecutor(64) as pool:
+            together = list(pool.map(lambda b: self.server.text(**b), bodies))
+        self.assertEqual(together[-1], STORY)
+        for body, text in zip(bodies, together):
+            self.assertEqual(self.server.text(**body), text, body)
+
+    def test_a_prefix_hit_gives_the_same_tokens(self):
+        run = subprocess.run([BGL, "tokenizer", "encode", TOKENIZER], input=STORY, capture_output=True, text=True, check=True)
+        ids = [1] + [int(t) for t in run.stdout.split()]
+        prompt = ids[:100]
+        first = self.server.post("/v1/completions", dict(prompt=prompt, max_tokens=100, temperature=0))[1]
+        second = self.server.post("/v1/completions", dict(prompt=prompt, max_tokens=100, temperature=0))[1]
+        self.assertEqual(first["choices"][0]["text"], second["choices"][0]["text"])
+        self.assertTrue(STORY.endswith(first["choices"][0]["text"][:50]) or first["choices"][0]["text"][:50] in STORY)
+        self.assertEqual(second["usage"]["prompt_tokens_details"]["cached_tokens"], 64)
+
+    def test_stop_strings_end_the_text(self):
+        answer = self.client.completions.create(model="stories260K", prompt="", max_tokens=200, temperature=0, stop=["park", "zzz"])
+        self.assertEqual(answer.choices[0].text, STORY[: STORY.index("park")] if "park" in STORY else STORY)
+        word = STORY.split()[5]
+        answer = self.client.completions.create(model="stories260K", prompt="", max_tokens=200, temperature=0, stop=word)
+        self.assertEqual(answer.choices[0].text, STORY[: STORY.index(word)])
+        self.assertEqual(answer.choices[0].finish_reason, "stop")
+
+    def test_seed_decides_the_text(self):
+        draw = lambda seed: self.server.text(prompt="Once", max_tokens=40, temperature=1, seed=seed)
+        self.assertEqual(draw(3), draw(3))
+        self.assertNotEqual(draw(3), draw(4))
+
+    def test_chat_without_a_template_is_refused(self):
+        with self.assertRaises(openai.BadRequestError) as caught:
+            self.client.chat.completions.create(model="stories260K", messages=[{"role": "user", "content": "hi"}])
+        self.assertIn("no chat template", str(caught.exception))
+
+    def test_bad_requests_name_the_field(self):
+        for body, param, message in [
+            ({"prompt": 5}, "prompt", "'prompt' must be a string, a list of token ids, or a list of these"),
+            ({"prompt": [1, "x"]}, "prompt", "'prompt' must be a string, a list of token ids, or a list of these"),
+            ({"prompt": [700]}, "prompt", "token 700 is outside the vocabulary of 512"),
+            ({"prompt": "a", "max_tokens": "many"}, "max_tokens", "'max_tokens' must be an integer, got string"),
+            ({"prompt": "a", "max_tokens": -1}, "max_tokens", "'max_tokens' must be between 0 and 1073741824, got -1"),
+            ({"prompt": "a", "max_tokens": 1000}, "prompt", "this model's context is 512 tokens, but the prompt has 2 and max_tokens asks for 1000 more"),
+            ({"prompt": "a", "temperature": 3}, "temperature", "'temperature' must be between 0 and 2, got 3"),
+            ({"prompt": "a", "stop": [1]}, "stop", "'stop' must hold strings that are not empty"),
+            ({"prompt": "a", "stream": "yes"}, "stream", "'stream' must be true or false, got string"),
+            (b"{\"prompt\": ", None, "the body is not valid JSON (near byte 12)"),
+            (b"[1]", None, "the body must be a JSON object"),
+            (b"[" * 100000, None, "the body is nested deeper than 64 levels"),
+        ]:
+            status, answer, _ = self.server.post("/v1/completions", body)
+            self.assertEqual(status, 400, body)
+            self.assertEqual((answer["error"]["param"], answer["error"]["message"]), (param, message))
+        self.assertEqual(self.server.post("/v1/completions", {"model": "other", "prompt": "a"})[0], 404)
+        self.assertEqual(self.server.post("/v1/nothing", {})[0], 404)
+
+    def test_metrics_and_models(self):
+        self.assertEqual([m.id for m in self.client.models.list()], ["stories260K"])
+        self.server.text(prompt="x", max_tokens=2, temperature=0)
+        with urllib.request.urlopen(self.server.url + "/metrics") as answer:
+            text = answer.read().decode()
+        self.assertRegex(text, r"(?m)^bgl_generation_tokens_total [1-9]")
+        self.assertRegex(text, r"(?m)^bgl_time_to_first_token_seconds_count [1-9]")
+        with urllib.request.urlopen(self.server.url + "/") as answer:
+            self.assertIn("<title>stories260K</title>", answer.read().decode())
+
+
+class ServerProcessTest(unittest.TestCase):
+    def test_a_full_queue_answers_429_with_retry_after(self):
+        server = Server("--max-running", "1", "--max-waiting", "1")
+        try:
+            with concurrent.futures.ThreadPoolExecutor(12) as pool:
+                answers = list(pool.map(lambda i: server.post("/v1/completions", dict(prompt="a", max_tokens=400, temperature=0)), range(12)))
+            refused = [a for a in answers if a[0] == 429]
+            self.assertTrue(refused)
+            self.assertEqual(refused[0][2]["Retry-After"], "1")
+            self.assertTrue(all(a[0] in (200, 429) for a in answers))
+        finally:
+            server.close()
+
+    def test_the_key_is_asked_for(self):
+        server = Server("--api-key", "secret")
+        try:
+            self.assertEqual(server.post("/v1/completions", {"prompt": "a"})[0], 401)
+            self.assertEqual(server.post("/v1/completions", {"prompt": "a"}, {"Authorization": "Bearer secret"})[0], 200)
+        finally:
+            server.close()
+
+    def test_a_client_that_leaves_cancels_its_request(self):
+        server = Server()
+        try:
+            client = openai.OpenAI(base_url=server.url + "/v1", api_key="none")
+            stream = client.completions.create(model="stories260K", prompt="", max_tokens=500, temperature=1, seed=1, stream=True)
+            next(iter(stream))
+            stream.close()
+            deadline = time.time() + 10
+            while time.time() < deadline:
+                with urllib.request.urlopen(server.url + "/metrics") as answer:
+                    if re.search(r"(?m)^bgl_requests_running 0", answer.read().decode()):
+                        return
+                time.sleep(0.05)
+            self.fail("the request still runs")
+        finally:
+            server.close()
+
+    def test_sigterm_ends_after_the_request_in_work(self):
+        server = Server()
+        result = {}
+        thread = threading.Thread(target=lambda: result.update(text=server.text(prompt="", max_tokens=200, temperature=0)))
+        thread.start()
+        time.sleep(0.03)
+        server.process.send_signal(signal.SIGTERM)
+        thread.join(60)
+        self.assertEqual(server.process.wait(timeout=60), 0)
+        self.assertEqual(result.get("text"), STORY)
+        server.close()
+
+    def test_a_port_in_use_is_an_error(self):
+        server = Server()
+        try:
+            port = server.url.rsplit(":", 1)[1]
+            run = subprocess.run([BGL, "serve", MODEL, "--tokenizer", TOKENIZER, "--port", port], capture_output=True, text=True)
+            self.assertEqual(run.returncode, 1)
+            self.assertEqual(run.stderr, f"bgl serve: cannot listen on 127.0.0.1:{port}: address already in use; "
+                                         "choose another --port or stop the other server\n")
+        finally:
+            server.close()
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=1)
