@@ -124,10 +124,10 @@ TEST(KernelOnDisk, Child) {
   std::printf("compiled %d, from disk %d\n", static_cast<int>(kernel_counters().compiled), static_cast<int>(kernel_counters().from_disk));
 }
 
-std::string run_child(const std::string& cache) {
+std::string run_child(const std::string& cache, const char* settings = "") {
   char self[4096] = {};
   EXPECT_GT(readlink("/proc/self/exe", self, sizeof self - 1), 0);
-  const std::string command = fmt::format("BGL_TEST_CHILD=1 BGL_CACHE_DIR={} {} --gtest_filter=KernelOnDisk.Child 2>&1", cache, self);
+  const std::string command = fmt::format("BGL_TEST_CHILD=1 BGL_CACHE_DIR={} {} {} --gtest_filter=KernelOnDisk.Child 2>&1", cache, settings, self);
   std::string out;
   FILE* pipe = popen(command.c_str(), "r");
   char line[512];
@@ -137,6 +137,15 @@ std::string run_child(const std::string& cache) {
   }
   pclose(pipe);
   return out;
+}
+
+TEST(KernelOnDisk, WithoutLlvmTheNextEngineRunsAndSaysSo) {
+  if (machine().engine != "llvm") GTEST_SKIP() << "libLLVM 19 is not installed";
+  EXPECT_EQ(run_child("", "BGL_LLVM=/nonexistent BGL_CXX=/nonexistent"),
+            "bgl: warning: kernels are interpreted, about a thousand times slower: install libllvm19, or a C++ compiler\ncompiled 1, from disk 0\n");
+  const std::string broken = run_child("", "BGL_LLVM=/etc/hostname BGL_CXX=/nonexistent");
+  EXPECT_TRUE(broken.starts_with("bgl: warning: device cpu: compile: libLLVM 19 cannot be opened (/etc/hostname: ")) << broken;
+  EXPECT_TRUE(broken.ends_with("; install libllvm19; trying its next dialect\ncompiled 1, from disk 0\n")) << broken;
 }
 
 TEST(KernelOnDisk, ASecondProcessLoadsWhatTheFirstCompiled) {
