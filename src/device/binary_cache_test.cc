@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 
 namespace bgl::device {
@@ -36,6 +37,7 @@ TEST(BinaryCache, EveryFlippedByteAndEveryCutIsAbsent) {
   }
   ASSERT_EQ(file.size(), 48u + 7u);
   auto write = [&](const std::string& bytes) { std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes; };
+  ::testing::internal::CaptureStderr();
   for (size_t i = 0; i < file.size(); ++i) {
     std::string bad = file;
     bad[i] = static_cast<char>(bad[i] ^ 0x10);
@@ -44,6 +46,10 @@ TEST(BinaryCache, EveryFlippedByteAndEveryCutIsAbsent) {
     write(file.substr(0, i));
     EXPECT_EQ(cache.get("key"), "") << "cut at " << i;
   }
+  // Each is said in one line.
+  const std::string said = ::testing::internal::GetCapturedStderr();
+  EXPECT_EQ(static_cast<size_t>(std::count(said.begin(), said.end(), '\n')), 2 * file.size());
+  EXPECT_NE(said.find("is damaged: compiling again"), std::string::npos);
   write(file);
   EXPECT_EQ(cache.get("key"), "payload");
 }

@@ -248,18 +248,18 @@ void Builder::when(Val condition, const std::function<void()>& then, const std::
 
 Function Builder::finish() { return std::move(fn_); }
 
-Val operator+(Val a, Val b) { return a.b->binary(Op::kAdd, a, b); }
-Val operator-(Val a, Val b) { return a.b->binary(Op::kSub, a, b); }
-Val operator*(Val a, Val b) { return a.b->binary(Op::kMul, a, b); }
-Val operator/(Val a, Val b) { return a.b->binary(Op::kDiv, a, b); }
-Val operator%(Val a, Val b) { return a.b->binary(Op::kRem, a, b); }
-Val operator+(Val a, double b) { return a + a.b->constant(b, a.elem()); }
-Val operator-(Val a, double b) { return a - a.b->constant(b, a.elem()); }
-Val operator*(Val a, double b) { return a * a.b->constant(b, a.elem()); }
-Val operator/(Val a, double b) { return a / a.b->constant(b, a.elem()); }
-Val operator%(Val a, double b) { return a % a.b->constant(b, a.elem()); }
-Val operator+(double a, Val b) { return b.b->constant(a, b.elem()) + b; }
-Val operator-(double a, Val b) { return b.b->constant(a, b.elem()) - b; }
-Val operator*(double a, Val b) { return b.b->constant(a, b.elem()) * b; }
+Val operator+(Val a, Operand b) { return a.b->binary(Op::kAdd, a, b.v, b.where); }
+Val operator-(Val a, Operand b) { return a.b->binary(Op::kSub, a, b.v, b.where); }
+Val operator*(Val a, Operand b) { return a.b->binary(Op::kMul, a, b.v, b.where); }
+Val operator/(Val a, Operand b) { return a.b->binary(Op::kDiv, a, b.v, b.where); }
+Val operator%(Val a, Operand b) { return a.b->binary(Op::kRem, a, b.v, b.where); }
+Val operator+(Val a, Number b) { return a.b->binary(Op::kAdd, a, a.b->constant(b.v, a.elem()), b.where); }
+Val operator-(Val a, Number b) { return a.b->binary(Op::kSub, a, a.b->constant(b.v, a.elem()), b.where); }
+Val operator*(Val a, Number b) { return a.b->binary(Op::kMul, a, a.b->constant(b.v, a.elem()), b.where); }
+Val operator/(Val a, Number b) { return a.b->binary(Op::kDiv, a, a.b->constant(b.v, a.elem()), b.where); }
+Val operator%(Val a, Number b) { return a.b->binary(Op::kRem, a, a.b->constant(b.v, a.elem()), b.where); }
+Val operator+(double a, Operand b) { return b.v.b->binary(Op::kAdd, b.v.b->constant(a, b.v.elem()), b.v, b.where); }
+Val operator-(double a, Operand b) { return b.v.b->binary(Op::kSub, b.v.b->constant(a, b.v.elem()), b.v, b.where); }
+Val operator*(double a, Operand b) { return b.v.b->binary(Op::kMul, b.v.b->constant(a, b.v.elem()), b.v, b.where); }
 
 }  // namespace bgl::lang

@@ -123,18 +123,29 @@ class Builder {
   std::vector<int>* body_;
 };
 
-Val operator+(Val a, Val b);
-Val operator-(Val a, Val b);
-Val operator*(Val a, Val b);
-Val operator/(Val a, Val b);
-Val operator%(Val a, Val b);
-Val operator+(Val a, double b);
-Val operator-(Val a, double b);
-Val operator*(Val a, double b);
-Val operator/(Val a, double b);
-Val operator%(Val a, double b);
-Val operator+(double a, Val b);
-Val operator-(double a, Val b);
-Val operator*(double a, Val b);
+// The right operand carries the source line of its expression, which a default argument of an operator could not.
+struct Operand {
+  Val v;
+  Builder::Where where;
+  Operand(Val value, Builder::Where w = Builder::Where::current()) : v(value), where(w) {}
+};
+struct Number {
+  double v;
+  Builder::Where where;
+  Number(double value, Builder::Where w = Builder::Where::current()) : v(value), where(w) {}
+};
+Val operator+(Val a, Operand b);
+Val operator-(Val a, Operand b);
+Val operator*(Val a, Operand b);
+Val operator/(Val a, Operand b);
+Val operator%(Val a, Operand b);
+Val operator+(Val a, Number b);
+Val operator-(Val a, Number b);
+Val operator*(Val a, Number b);
+Val operator/(Val a, Number b);
+Val operator%(Val a, Number b);
+Val operator+(double a, Operand b);
+Val operator-(double a, Operand b);
+Val operator*(double a, Operand b);
 
 }  // namespace bgl::lang

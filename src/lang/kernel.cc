@@ -2,6 +2,7 @@
 
 #include <ctime>
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdlib>
 #include <cstring>
@@ -42,6 +43,8 @@ struct Runtime {
 
   Runtime() { status = start(); }
   Status start();
+  std::atomic<bool> said_fallback{false};
+  Result<device::Binary> compile(const Function& fn, const std::string& text, std::string& used);
   Result<device::Binary> build(const Function& fn, const std::string& text);
 };
 
@@ -81,6 +84,24 @@ void dump(const Function& fn, const std::string& text, const std::string& dialec
   std::ofstream(base + (dialect == "llvm" ? ".ll" : dialect == "c++" ? ".cc" : ".txt")) << source;
 }
 
+// In the engine's dialect; where the device turns out to lack it (a library of the wrong version, say), in the next that it lists.
+Result<device::Binary> Runtime::compile(const Function& fn, const std::string& text, std::string& used) {
+  Status last;
+  bool reached = false;
+  for (const std::string& dialect : device->dialects()) {
+    reached = reached || dialect == machine.engine;
+    if (!reached || !has_printer(dialect)) continue;
+    used = dialect;
+    BGL_ASSIGN(const std::string source, print_for(dialect, fn, device->description()));
+    dump(fn, text, dialect, source);
+    auto binary = device->compile(dialect, fn.name, source);
+    if (binary.ok() || binary.status().code() != Code::kUnimplemented) return binary;
+    last = binary.status();
+    if (!said_fallback.exchange(true)) log_warn("{}; trying its next dialect", last.message());
+  }
+  return last;
+}
+
 Result<device::Binary> Runtime::build(const Function& fn, const std::string& text) {
   const std::string key = fmt::format("{}\n{} {} {} {}\n{}", kCompilerVersion, device->description().name, machine.engine,
                                       machine.vector_floats, device->description().features, text);
@@ -95,15 +116,14 @@ Result<device::Binary> Runtime::build(const Function& fn, const std::string& tex
     log_warn("cached kernel {} does not load ({}): compiling again", fn.name, loaded.status().message());
   }
   const double start = thread_cpu_seconds();
-  BGL_ASSIGN(const std::string source, print_for(machine.engine, fn, device->description()));
-  dump(fn, text, machine.engine, source);
-  BGL_ASSIGN(device::Binary binary, device->compile(machine.engine, fn.name, source));
+  std::string used;
+  BGL_ASSIGN(device::Binary binary, compile(fn, text, used));
   const double took = thread_cpu_seconds() - start;
   log_debug("compiled kernel {} in {:.1f} ms", fn.name, took * 1e3);
-  // What is interpreted is quicker printed than read, and its text has the source lines of this build.
-  if (machine.engine == "tile") {
-    // Nothing to keep.
-  } else if (auto bytes = device->save(binary); bytes.ok() && !bytes->empty()) disk.put(key, *bytes);
+  // A stopgap of another engine is not kept under this one's key; and what is interpreted is printed quicker than read.
+  if (used == machine.engine && used != "tile") {
+    if (auto bytes = device->save(binary); bytes.ok() && !bytes->empty()) disk.put(key, *bytes);
+  }
   const std::lock_guard lock(mutex);
   ++counters.compiled;
   counters.compile_cpu_seconds += took;

@@ -1,8 +1,11 @@
 #include "lang/kernel.h"
 
+#include <glob.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
-#include <cmath>
+#include <cstdlib>
+#include <thread>
 
 #include "lang/builder.h"
 #include "lang/text.h"
@@ -79,6 +82,87 @@ TEST(Kernel, MatrixProduct) {
       ASSERT_EQ(c[static_cast<size_t>(i * n + j)], s) << i << " " << j;
     }
   }
+}
+
+TEST(Kernel, ThreadsCompileAndLaunchSideBySide) {
+  const KernelCounters before = kernel_counters();
+  std::vector<std::thread> threads;
+  std::vector<const Kernel*> shared(8);
+  for (size_t t = 0; t < 8; ++t) {
+    threads.emplace_back([t, &shared] {
+      const auto own = compile_kernel(scale_function(fmt::format("scale_of_thread_{}", t)));
+      const auto one = compile_kernel(scale_function("scale_of_all"));
+      ASSERT_TRUE(own.ok() && one.ok());
+      shared[t] = *one;
+      std::vector<float> x(1000, 1.0f), y(1000);
+      const uint64_t slots[] = {slot(x.data()), slot(y.data()), slot(int64_t{1000}), slot(static_cast<float>(t))};
+      for (int i = 0; i < 20; ++i) ASSERT_TRUE(launch(**own, {63, 1, 1}, slots).ok());
+      for (const float v : y) ASSERT_EQ(v, static_cast<float>(t));
+    });
+  }
+  for (std::thread& t : threads) t.join();
+  for (const Kernel* k : shared) EXPECT_EQ(k, shared[0]);
+  const KernelCounters after = kernel_counters();
+  EXPECT_EQ(after.compiled + after.from_disk - before.compiled - before.from_disk, 9);
+  EXPECT_EQ(static_cast<int64_t>(after.each.size()), after.compiled);
+}
+
+TEST(Kernel, ErrorsOfTheBuilderNameTheLineOfTheExpression) {
+  Builder b("mixed");
+  const Val i = b.i64("i"), f = b.f32("f");
+  try {
+    (void)(i + f);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(std::string(e.what()), fmt::format("[kernel mixed] kernel_test.cc:{}: add of i64 and f32: cast one first", __LINE__ - 3));
+  }
+}
+
+TEST(KernelOnDisk, Child) {
+  if (!std::getenv("BGL_TEST_CHILD")) GTEST_SKIP() << "run by the next test";
+  ASSERT_TRUE(compile_kernel(scale_function("kept")).ok());
+  std::printf("compiled %d, from disk %d\n", static_cast<int>(kernel_counters().compiled), static_cast<int>(kernel_counters().from_disk));
+}
+
+std::string run_child(const std::string& cache, const char* settings = "") {
+  char self[4096] = {};
+  EXPECT_GT(readlink("/proc/self/exe", self, sizeof self - 1), 0);
+  const std::string command = fmt::format("BGL_TEST_CHILD=1 BGL_CACHE_DIR={} {} {} --gtest_filter=KernelOnDisk.Child 2>&1", cache, settings, self);
+  std::string out;
+  FILE* pipe = popen(command.c_str(), "r");
+  char line[512];
+  while (std::fgets(line, sizeof line, pipe)) {
+    const std::string text = line;
+    if (text.starts_with("compiled") || text.starts_with("bgl: warning")) out += text;
+  }
+  pclose(pipe);
+  return out;
+}
+
+TEST(KernelOnDisk, WithoutLlvmTheNextEngineRunsAndSaysSo) {
+  if (machine().engine != "llvm") GTEST_SKIP() << "libLLVM 19 is not installed";
+  EXPECT_EQ(run_child("", "BGL_LLVM=/nonexistent BGL_CXX=/nonexistent"),
+            "bgl: warning: kernels are interpreted, about a thousand times slower: install libllvm19, or a C++ compiler\ncompiled 1, from disk 0\n");
+  const std::string broken = run_child("", "BGL_LLVM=/etc/hostname BGL_CXX=/nonexistent");
+  EXPECT_TRUE(broken.starts_with("bgl: warning: device cpu: compile: libLLVM 19 cannot be opened (/etc/hostname: ")) << broken;
+  EXPECT_TRUE(broken.ends_with("; install libllvm19; trying its next dialect\ncompiled 1, from disk 0\n")) << broken;
+}
+
+TEST(KernelOnDisk, ASecondProcessLoadsWhatTheFirstCompiled) {
+  if (machine().engine == "tile") GTEST_SKIP() << "what is interpreted is not kept";
+  std::string cache = ::testing::TempDir() + "bgl_kernels_XXXXXX";
+  ASSERT_NE(mkdtemp(cache.data()), nullptr);
+  EXPECT_EQ(run_child(cache), "compiled 1, from disk 0\n");
+  EXPECT_EQ(run_child(cache), "compiled 0, from disk 1\n");
+  // A damaged file is said and replaced.
+  glob_t files;
+  ASSERT_EQ(glob((cache + "/*.bin").c_str(), 0, nullptr, &files), 0);
+  ASSERT_EQ(files.gl_pathc, 1u);
+  const std::string path = files.gl_pathv[0];
+  globfree(&files);
+  ASSERT_EQ(truncate(path.c_str(), 100), 0);
+  EXPECT_EQ(run_child(cache), fmt::format("bgl: warning: cached kernel {} is cut short: compiling again\ncompiled 1, from disk 0\n", path));
+  EXPECT_EQ(run_child(cache), "compiled 0, from disk 1\n");
 }
 
 }  // namespace

@@ -186,6 +186,7 @@ bgl_status cpu_compile(bgl_device* device, const char* dialect, const char* name
   if (std::strcmp(dialect, "tile") == 0) return make_binary(device, 'T', name, std::string(text, bytes), out);
   std::string error, object;
   if (std::strcmp(dialect, "llvm") == 0) {
+    if (!llvm_failure().empty()) return fail(BGL_UNSUPPORTED, llvm_failure());
     object = compile_llvm({text, bytes}, device->probe.features, error);
   } else if (std::strcmp(dialect, "c++") == 0) {
     object = compile_cxx({text, bytes}, device->probe.features, error);

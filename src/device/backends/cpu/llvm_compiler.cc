@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <mutex>
 
 namespace bgl::device::cpu {
@@ -55,8 +56,9 @@ constexpr const char* kNames[] = {"libLLVM-19.so.1", "libLLVM.so.19.1", "libLLVM
 void open_llvm(Llvm& l) {
   void* library = nullptr;
   std::string why;
+  const char* given = std::getenv("BGL_LLVM");
   for (const char* name : kNames) {
-    if ((library = dlopen(name, RTLD_LAZY | RTLD_LOCAL))) break;
+    if ((library = dlopen(given ? given : name, RTLD_LAZY | RTLD_LOCAL))) break;
     if (why.empty()) why = dlerror();
   }
   if (!library) {
@@ -117,6 +119,7 @@ struct Session {
 }  // namespace
 
 bool llvm_present() {
+  if (const char* given = std::getenv("BGL_LLVM")) return access(given, R_OK) == 0;
   for (const char* folder : {"/usr/lib/x86_64-linux-gnu/", "/usr/lib64/", "/usr/lib/", "/usr/local/lib/", "/usr/lib/llvm-19/lib/"}) {
     for (const char* name : kNames) {
       if (access((std::string(folder) + name).c_str(), R_OK) == 0) return true;
@@ -124,6 +127,8 @@ bool llvm_present() {
   }
   return llvm().error.empty();
 }
+
+const std::string& llvm_failure() { return llvm().error; }
 
 std::string compile_llvm(std::string_view text, const std::string& features, std::string& error) {
   const Llvm& l = llvm();
