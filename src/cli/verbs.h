@@ -18,6 +18,7 @@ void set_example(CLI::App& verb, const char* example);
 
 // One per source of this folder, or two where they share it.
 void add_ask(CLI::App& app, Status& status);
+void add_bench(CLI::App& app, Status& status);
 void add_device(CLI::App& app, Status& status);
 void add_doctor(CLI::App& app, Status& status);
 void add_eval(CLI::App& app, Status& status);

@@ -1,0 +1,102 @@
+#include "cli/bench.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "base/env.h"
+#include "base/threads.h"
+#include "cli/verbs.h"
+#include "lang/kernel.h"
+#include "report/table.h"
+
+namespace bgl::cli {
+namespace {
+
+using nlohmann::json;
+
+struct Bench {
+  const char* name;
+  BenchResults (*run)(const lang::Rates&);
+};
+constexpr Bench kBenches[] = {{"gemm", bench_gemm},       {"kernels", bench_kernels}, {"train", bench_train}, {"decode", bench_decode}, {"prefill", bench_prefill},
+                              {"lake", bench_lake},       {"prep", bench_prep},       {"tokenizer", bench_tokenizer}, {"jit", bench_jit}};
+
+std::string processor() {
+  const auto text = real_env().read_file("/proc/cpuinfo");
+  const size_t at = text.ok() ? text->find("model name") : std::string::npos;
+  if (at == std::string::npos) return "unknown";
+  const size_t colon = text->find(':', at);
+  return text->substr(colon + 2, text->find('\n', colon) - colon - 2);
+}
+
+json number_or_null(const std::optional<double>& v) { return v ? json(*v) : json(); }
+
+Status bench(const std::string& name, const std::string& file) {
+  if (name == "jit-step") return print_jit_counters();
+  const Bench* chosen = nullptr;
+  std::string names;
+  for (const Bench& b : kBenches) {
+    names += std::string(names.empty() ? "" : ", ") + b.name;
+    if (name == b.name) chosen = &b;
+  }
+  if (!chosen) return invalid_argument("there is no benchmark '{}': choose {}", name, names);
+  const lang::MachineInfo& m = lang::machine();
+  const lang::Rates rates = lang::measure_rates();
+  BGL_ASSIGN(const auto results, chosen->run(rates));
+  json j = {{"machine", {{"cpu", processor()}, {"threads", m.threads}, {"isa", m.isa}, {"engine", m.engine}, {"f32_gflops", rates.f32_flops / 1e9},
+                         {"stream_gb_per_s", rates.stream_bytes_per_s / 1e9}}},
+            {"results", json::array()}};
+  report::Table table({"name", "value", "unit", "peer", "peer's value", "ratio", "of the ceiling"});
+  for (const BenchResult& r : results) {
+    const std::optional<double> ratio = r.peer_value && *r.peer_value > 0 ? std::optional(r.value / *r.peer_value) : std::nullopt;
+    j["results"].push_back({{"name", r.name}, {"value", r.value}, {"unit", r.unit}, {"peer", r.peer.empty() ? json() : json(r.peer)},
+                            {"peer_value", number_or_null(r.peer_value)}, {"ratio", number_or_null(ratio)}, {"ceiling_share", number_or_null(r.ceiling_share)}});
+    table.add_row({r.name, fmt::format("{:.4g}", r.value), r.unit, r.peer, r.peer_value ? fmt::format("{:.4g}", *r.peer_value) : "",
+                   ratio ? fmt::format("{:.2f}", *ratio) : "", r.ceiling_share ? fmt::format("{:.0f} %", 100 * *r.ceiling_share) : ""});
+  }
+  std::printf("%s, %d threads, %s; measured now: %.0f GFLOP/s, %.1f GB/s\n%s", processor().c_str(), m.threads, m.isa.c_str(), rates.f32_flops / 1e9,
+              rates.stream_bytes_per_s / 1e9, table.text().c_str());
+  return file.empty() ? Status() : real_env().write_file_atomic(file, j.dump(2) + "\n");
+}
+
+}  // namespace
+
+double seconds_now() { return 1e-9 * static_cast<double>(real_env().now_ns()); }
+
+std::string run_peer(const std::string& script, const std::string& arguments) {
+  const char* python = std::getenv("BGL_PEER_PYTHON");
+  const std::string path = "bench/" + script;
+  if (!python || !*python || !real_env().exists(path)) {
+    std::fprintf(stderr, "no peer: set BGL_PEER_PYTHON to a Python that has the packages %s names, and run from the project's root\n", path.c_str());
+    return {};
+  }
+  const std::string command = std::string(python) + " " + path + " " + arguments;
+  FILE* pipe = popen(command.c_str(), "r");
+  if (!pipe) return {};
+  std::string line, last;
+  for (int c = std::fgetc(pipe); c != EOF; c = std::fgetc(pipe)) {
+    if (c != '\n') {
+      line += static_cast<char>(c);
+    } else {
+      last = std::move(line);
+      line.clear();
+    }
+  }
+  return pclose(pipe) == 0 ? last : std::string();
+}
+
+void add_bench(CLI::App& app, Status& status) {
+  struct Options {
+    std::string name, file;
+  };
+  auto o = std::make_shared<Options>();
+  CLI::App* verb = app.add_subcommand("bench", "Measure one part, beside the machine's ceilings and a peer where BGL_PEER_PYTHON names one");
+  verb->add_option("NAME", o->name, "gemm, kernels, train, decode, prefill, lake, prep, tokenizer or jit")->required();
+  verb->add_option("--json", o->file, "Write the results to this file");
+  set_example(*verb, "bgl bench gemm --json gemm.json");
+  verb->callback([o, &status] { status = bench(o->name, o->file); });
+}
+
+}  // namespace bgl::cli

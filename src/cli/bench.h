@@ -1,0 +1,53 @@
+// What `bgl bench` measures: a function a name, each giving a few results beside the machine's measured ceilings and, where it is
+// installed, a peer that was run in the same call.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "lang/measure.h"
+
+namespace bgl::cli {
+
+struct BenchResult {
+  std::string name;
+  double value = 0;
+  std::string unit;
+  std::string peer = {};  // name and version
+  std::optional<double> peer_value = {};
+  std::optional<double> ceiling_share = {};  // of the measured peak or bandwidth, whichever binds
+};
+using BenchResults = Result<std::vector<BenchResult>>;
+
+BenchResults bench_gemm(const lang::Rates& rates);
+BenchResults bench_kernels(const lang::Rates& rates);
+BenchResults bench_train(const lang::Rates& rates);
+BenchResults bench_decode(const lang::Rates& rates);
+BenchResults bench_prefill(const lang::Rates& rates);
+BenchResults bench_jit(const lang::Rates& rates);
+BenchResults bench_lake(const lang::Rates& rates);
+BenchResults bench_prep(const lang::Rates& rates);
+BenchResults bench_tokenizer(const lang::Rates& rates);
+// One training step in this process, for bench_jit's second process: prints what was compiled.
+Status print_jit_counters();
+
+// Runs bench/<script> with the Python that BGL_PEER_PYTHON names and returns the last line it prints; empty, with a line that says
+// how to get it, when there is none.
+std::string run_peer(const std::string& script, const std::string& arguments);
+double seconds_now();
+// The least time of one call, over at least `seconds` of calls.
+template <typename F>
+double least_seconds(double seconds, F fn) {
+  double best = 1e300;
+  const double end = seconds_now() + seconds;
+  do {
+    const double start = seconds_now();
+    fn();
+    best = std::min(best, seconds_now() - start);
+  } while (seconds_now() < end);
+  return best;
+}
+
+}  // namespace bgl::cli

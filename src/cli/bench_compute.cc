@@ -1,0 +1,233 @@
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "base/env.h"
+#include "cli/bench.h"
+#include "compiler/compile.h"
+#include "framework/random.h"
+#include "lang/kernel.h"
+#include "models/model.h"
+#include "train/run.h"
+
+namespace bgl::cli {
+namespace {
+
+using framework::Tensor;
+using nlohmann::json;
+using ops::Value;
+
+Value leaf(const ops::Shape& shape, double low = -1, double high = 1) { return framework::uniform(shape, low, high).value(); }
+Value leaf_ids(const ops::Shape& shape, int64_t limit) { return framework::randint(0, limit, shape).value(); }
+
+// The least seconds of one evaluation of what `make` builds; throws Error when it fails.
+template <typename F>
+double time_graph(F make) {
+  auto once = [&] {
+    const Value v = make();
+    if (Status s = compiler::evaluate({v}); !s.ok()) throw Error(s);
+  };
+  once();  // compiles
+  return least_seconds(0.15, once);
+}
+
+std::string temporary_folder(const char* name) {
+  const char* base = std::getenv("TMPDIR");
+  return fmt::format("{}/bgl-bench-{}-{}", base ? base : "/tmp", name, getpid());
+}
+
+models::ModelConfig llama_100m() {
+  models::ModelConfig c;
+  c.family = models::Family::kLlama;
+  c.vocab = 32000;
+  c.context = 1024;
+  c.layers = 12;
+  c.heads = c.kv_heads = 12;
+  c.width = 768;
+  c.head_width = 64;
+  c.hidden = 2048;
+  c.tied = true;
+  c.activation = models::Activation::kSilu;
+  return c;
+}
+
+// `tokens` new tokens of one request after `before` earlier ones.
+double time_step(models::Model& model, models::PagedCache& cache, int64_t before, int64_t tokens) {
+  const int64_t pages = (before + tokens + 63) / 64;
+  std::vector<int64_t> ids, positions, slots, table, lengths;
+  for (int64_t i = 0; i < tokens; ++i) {
+    ids.push_back(i * 37 % model.config().vocab);
+    positions.push_back(before + i);
+    slots.push_back(64 + before + i);
+    for (int64_t p = 0; p < pages; ++p) table.push_back(p + 1);
+    lengths.push_back(before + i + 1);
+  }
+  auto once = [&] {
+    const models::PagedStep step{Tensor::from_vector(ids, {tokens}),          Tensor::from_vector(positions, {tokens}), Tensor::from_vector(slots, {tokens}),
+                                 Tensor::from_vector(table, {tokens, pages}), Tensor::from_vector(lengths, {tokens}),   Tensor::from_vector(std::vector<int64_t>{tokens - 1}, {1})};
+    std::vector<Tensor> wanted = {model.step(step, cache)};
+    wanted.insert(wanted.end(), cache.k.begin(), cache.k.end());
+    wanted.insert(wanted.end(), cache.v.begin(), cache.v.end());
+    framework::eval(wanted);
+  };
+  once();
+  return least_seconds(1.0, once);
+}
+
+// The character model of examples/shakespeare_char.toml on random text.
+Result<double> train_rate(const std::string& dir, int steps, const std::string& sets) {
+  std::string text;
+  for (int i = 0; i < 200000; ++i) text += static_cast<char>(32 + (i * 7919 + i / 13) % 65);
+  BGL_TRY(real_env().make_dirs(dir));
+  BGL_TRY(real_env().write_file_atomic(join_path(dir, "text"), text));
+  const std::string toml = fmt::format(
+      "[model]\nlayers=4\nheads=4\nwidth=128\ncontext=64\nbias=false\n[data]\ntext='{}/text'\nlength=64\nbatch=12\n[train]\nsteps={}\n"
+      "[optimizer]\nbeta2=0.99\n[evaluate]\nevery=0\nbatches=1\n[checkpoint]\nevery=0\n{}",
+      dir, steps, sets);
+  BGL_ASSIGN(Config config, Config::parse(toml, "bench"));
+  BGL_ASSIGN(const train::TrainOptions options, train::TrainOptions::read(std::move(config)));
+  BGL_TRY(real_env().remove_all(dir + "/run"));
+  BGL_ASSIGN(const train::RunSummary s, train::run_training(options, dir + "/run"));
+  return s.tokens_per_s;
+}
+
+}  // namespace
+
+BenchResults bench_gemm(const lang::Rates& rates) {
+  using S = std::array<int64_t, 3>;
+  std::vector<BenchResult> out;
+  try {
+    for (const auto& [m, n, k] : {S{256, 256, 256}, S{512, 512, 512}, S{1024, 1024, 1024}, S{2048, 2048, 2048}, S{256, 2304, 768}, S{256, 768, 768},
+                                  S{256, 3072, 768}, S{256, 768, 3072}, S{2048, 2304, 768}, S{2048, 768, 3072}, S{256, 50257, 768}, S{64, 64, 64}, S{128, 128, 32},
+                                  S{37, 53, 71}, S{1000, 17, 300}, S{8, 4096, 4096}, S{16, 2048, 8192}, S{1, 2048, 2048}, S{1, 8192, 2048}, S{1, 2048, 8192}}) {
+      const Value a = leaf({m, k}), b = leaf({k, n});
+      const double flops = 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
+      const double bytes = 4.0 * static_cast<double>(m * k + k * n + m * n);
+      const double s = time_graph([&] { return ops::matmul(a, b); });
+      const double floor = std::max(flops / rates.f32_flops, bytes / rates.stream_bytes_per_s);
+      out.push_back({.name = fmt::format("gemm_f32_{}x{}x{}", m, n, k), .value = flops / s / 1e9, .unit = "GFLOP/s", .ceiling_share = floor / s});
+    }
+  } catch (const Error& e) {
+    return e.status();
+  }
+  return out;
+}
+
+BenchResults bench_kernels(const lang::Rates& rates) {
+  std::vector<BenchResult> out;
+  auto add = [&](const char* name, double bytes, double seconds) {
+    out.push_back({.name = name, .value = bytes / seconds / 1e9, .unit = "GB/s", .ceiling_share = bytes / seconds / rates.stream_bytes_per_s});
+  };
+  try {
+    const int64_t rows = 4096, c = 768;
+    const double once = 4.0 * static_cast<double>(rows * c);
+    const Value x = leaf({rows, c}), w = leaf({c}), b = leaf({c});
+    add("softmax_4096x768", 2 * once, time_graph([&] { return ops::softmax(x, -1); }));
+    add("layer_norm_4096x768", 2 * once, time_graph([&] { return ops::layer_norm(x, w, b, 1e-5); }));
+    add("rms_norm_4096x768", 2 * once, time_graph([&] { return ops::rms_norm(x, w, 1e-5); }));
+    add("gelu_4096x768", 2 * once, time_graph([&] { return ops::gelu(x); }));
+    const Value logits = leaf({256, 50257}), targets = leaf_ids({256}, 50257);
+    add("cross_entropy_256x50257", 4.0 * 256 * 50257, time_graph([&] { return ops::cross_entropy(logits, targets); }));
+    const Value q = leaf({4, 12, 512, 64}), cos = leaf({512, 32}), sin = leaf({512, 32}), positions = ops::contiguous(ops::arange(512));
+    add("rope_4x12x512x64", 2 * 4.0 * 4 * 12 * 512 * 64, time_graph([&] { return ops::rope(q, positions, cos, sin, false); }));
+    const int64_t n = 8 << 20;
+    const Value p = leaf({n}), g = leaf({n}), m = leaf({n}), v = leaf({n}, 0, 1);
+    add("adamw_8M", 7 * 4.0 * static_cast<double>(n), time_graph([&] {
+          return ops::adamw(p, g, m, v, ops::scalar(1e-3), ops::scalar(0.9), ops::scalar(0.1), ops::scalar(0.1), ops::scalar(1), 0.9, 0.99, 1e-8).param;
+        }));
+    const Value qa = leaf({1, 12, 512, 64}), ka = leaf({1, 12, 512, 64}), va = leaf({1, 12, 512, 64});
+    const double flops = 2.0 * 12 * 512 * 512 * 64;  // causal: half of all pairs, two products
+    const double s = time_graph([&] { return ops::attention(qa, ka, va, 0.125, true); });
+    out.push_back({.name = "attention_12x512x64_causal", .value = flops / s / 1e9, .unit = "GFLOP/s", .ceiling_share = flops / s / rates.f32_flops});
+  } catch (const Error& e) {
+    return e.status();
+  }
+  return out;
+}
+
+BenchResults bench_train(const lang::Rates& rates) {
+  const std::string dir = temporary_folder("train");
+  const std::string peer_before = run_peer("train/torch_char.py", std::to_string(lang::machine().threads));
+  BGL_ASSIGN(const double rate, train_rate(dir, 60, ""));
+  const std::string peer_after = run_peer("train/torch_char.py", std::to_string(lang::machine().threads));
+  BGL_TRY(real_env().remove_all(dir));
+  const double flops_per_token = 6.0 * 804096 + 12.0 * 4 * 128 * 64;
+  BenchResult r{.name = "char_gpt_4x128_T64_B12", .value = rate, .unit = "tokens/s", .ceiling_share = rate * flops_per_token / rates.f32_flops};
+  for (const std::string& line : {peer_before, peer_after}) {
+    const json j = json::parse(line, nullptr, false);
+    if (!j.is_object()) continue;
+    r.peer = j.value("peer", "");
+    r.peer_value = std::max(r.peer_value.value_or(0), j.value("tokens_per_s", 0.0));
+  }
+  return std::vector{r};
+}
+
+BenchResults bench_decode(const lang::Rates& rates) {
+  try {
+    const auto model = models::make_model(llama_100m(), models::Init::kTorch);
+    model->requires_grad_(false);
+    auto cache = model->make_cache(18);
+    const double s = time_step(*model, cache, 128, 1);
+    const double bytes = 4.0 * static_cast<double>(model->parameter_count());
+    return std::vector<BenchResult>{{.name = "llama_110M_f32_batch1", .value = 1 / s, .unit = "tokens/s", .ceiling_share = bytes / s / rates.stream_bytes_per_s}};
+  } catch (const Error& e) {
+    return e.status();
+  }
+}
+
+BenchResults bench_prefill(const lang::Rates& rates) {
+  try {
+    const auto model = models::make_model(llama_100m(), models::Init::kTorch);
+    model->requires_grad_(false);
+    auto cache = model->make_cache(18);
+    const double s = time_step(*model, cache, 0, 512);
+    const models::ModelConfig& c = model->config();
+    const double weights = static_cast<double>(model->parameter_count() - c.vocab * c.width);
+    const double flops = 512 * (2 * weights + 2.0 * static_cast<double>(c.layers * c.width) * 512);
+    return std::vector<BenchResult>{{.name = "llama_110M_f32_512_tokens", .value = 512 / s, .unit = "tokens/s", .ceiling_share = flops / s / rates.f32_flops}};
+  } catch (const Error& e) {
+    return e.status();
+  }
+}
+
+Status print_jit_counters() {
+  const std::string dir = temporary_folder("jit-step");
+  const double start = seconds_now();
+  auto rate = train_rate(dir, 1, "");
+  const lang::KernelCounters c = lang::kernel_counters();
+  std::vector<double> each = c.each;
+  std::sort(each.begin(), each.end());
+  std::printf("%s\n", json{{"compiled", c.compiled}, {"from_disk", c.from_disk}, {"cpu_s", c.compile_cpu_seconds},
+                           {"median_ms", each.empty() ? 0 : 1e3 * each[each.size() / 2]}, {"worst_ms", each.empty() ? 0 : 1e3 * each.back()},
+                           {"run_s", seconds_now() - start}}.dump().c_str());
+  BGL_TRY(real_env().remove_all(dir));
+  return rate.status();
+}
+
+BenchResults bench_jit(const lang::Rates&) {
+  const std::string cache = temporary_folder("jit");
+  std::vector<BenchResult> out;
+  for (const char* kind : {"cold", "warm"}) {
+    FILE* pipe = popen(fmt::format("BGL_CACHE_DIR='{}' /proc/{}/exe bench jit-step 2>/dev/null", cache, getpid()).c_str(), "r");
+    if (!pipe) return make_status(Code::kIo, "cannot start a second process");
+    std::string text;
+    for (int c = std::fgetc(pipe); c != EOF; c = std::fgetc(pipe)) text += static_cast<char>(c);
+    if (pclose(pipe) != 0) return make_status(Code::kInternal, "the second process failed");
+    const json j = json::parse(text, nullptr, false);
+    if (!j.is_object()) return make_status(Code::kInternal, "the second process printed no figures");
+    const std::string at = std::string("jit_") + kind + "_";
+    out.push_back({.name = at + "kernels_compiled", .value = j.value("compiled", 0.0), .unit = "kernels"});
+    out.push_back({.name = at + "cpu_total", .value = j.value("cpu_s", 0.0), .unit = "s"});
+    out.push_back({.name = at + "cpu_median", .value = j.value("median_ms", 0.0), .unit = "ms"});
+    out.push_back({.name = at + "cpu_worst", .value = j.value("worst_ms", 0.0), .unit = "ms"});
+    out.push_back({.name = at + "first_step", .value = j.value("run_s", 0.0), .unit = "s"});
+  }
+  BGL_TRY(real_env().remove_all(cache));
+  return out;
+}
+
+}  // namespace bgl::cli

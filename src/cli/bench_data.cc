@@ -1,0 +1,170 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "base/env.h"
+#include "base/threads.h"
+#include "cli/bench.h"
+#include "ops/random.h"
+#include "prep/run.h"
+#include "storage/lake/lake.h"
+#include "text/bpe_train.h"
+
+namespace bgl::cli {
+namespace {
+
+using nlohmann::json;
+
+std::string scratch_folder(const char* name) {
+  const char* base = std::getenv("TMPDIR");
+  return fmt::format("{}/bgl-bench-{}-{}", base ? base : "/tmp", name, getpid());
+}
+
+// Text whose words follow Zipf's law, in sentences and paragraphs: the same for the same seed.
+std::string made_text(size_t bytes, uint64_t seed) {
+  ops::Generator g(seed);
+  std::vector<std::string> words;
+  const std::string vowels = "aeiou", consonants = "bcdfghklmnprstvw";
+  for (int i = 0; i < 20000; ++i) {
+    std::string w;
+    for (int64_t n = 1 + g.below(4); n > 0; --n) {
+      w += consonants[static_cast<size_t>(g.below(16))];
+      w += vowels[static_cast<size_t>(g.below(5))];
+    }
+    words.push_back(w);
+  }
+  std::string text;
+  int in_sentence = 0;
+  while (text.size() < bytes) {
+    const auto rank = static_cast<size_t>(std::exp(g.uniform_double() * std::log(20000.0))) - 1;
+    text += (in_sentence == 0 ? "The " : " ") + words[rank];
+    if (++in_sentence > 8 && g.below(5) == 0) {
+      text += g.below(6) == 0 ? ".\n\n" : ". ";
+      in_sentence = 0;
+    }
+  }
+  return text;
+}
+
+struct MadeFile {
+  std::string path, bytes;
+};
+std::vector<MadeFile> made_files(int n) {
+  ops::Generator g(3);
+  const std::string pool = made_text(1 << 20, 4);
+  std::vector<MadeFile> files;
+  for (int i = 0; i < n; ++i) {
+    const auto size = static_cast<size_t>(1000 + g.below(9000)), at = static_cast<size_t>(g.below(static_cast<int64_t>(pool.size() - 10000)));
+    files.push_back({fmt::format("d{:03}/f{:06}", i % 200, i), pool.substr(at, size)});
+  }
+  return files;
+}
+
+constexpr size_t kBatch = 512;  // files an acknowledgement covers
+
+// One file each on the file system of `dir`, one sync of the file system a batch.
+double files_per_second(const std::string& dir, const std::vector<MadeFile>& files) {
+  for (int d = 0; d < 200; ++d) (void)!real_env().make_dirs(fmt::format("{}/d{:03}", dir, d)).ok();
+  const int root = ::open(dir.c_str(), O_RDONLY | O_DIRECTORY);
+  const double start = seconds_now();
+  for (size_t i = 0; i < files.size(); ++i) {
+    const int fd = ::open((dir + "/" + files[i].path).c_str(), O_CREAT | O_WRONLY, 0644);
+    if (fd < 0 || ::write(fd, files[i].bytes.data(), files[i].bytes.size()) < 0) return 0;
+    ::close(fd);
+    if (i % kBatch == kBatch - 1) ::syncfs(root);
+  }
+  ::syncfs(root);
+  ::close(root);
+  return static_cast<double>(files.size()) / (seconds_now() - start);
+}
+
+}  // namespace
+
+BenchResults bench_lake(const lang::Rates&) {
+  Env& env = real_env();
+  const std::string dir = scratch_folder("lake");
+  const auto files = made_files(20000);
+  BGL_ASSIGN(auto lake, storage::Lake::open(env, dir + "/lake", {.write = true, .create = true}));
+  const double start = seconds_now();
+  for (size_t i = 0; i < files.size(); ++i) {
+    BGL_TRY(lake->put(files[i].path, files[i].bytes));
+    if (i % kBatch == kBatch - 1) {
+      BGL_ASSIGN(const auto commit, lake->commit());
+      (void)commit;
+    }
+  }
+  BGL_ASSIGN(const auto last, lake->commit());
+  (void)last;
+  const double put = static_cast<double>(files.size()) / (seconds_now() - start);
+  BGL_TRY(lake->seal());
+  ops::Generator g(5);
+  const double begin = seconds_now();
+  const int lookups = 20000;
+  for (int i = 0; i < lookups; ++i) {
+    const MadeFile& f = files[static_cast<size_t>(g.below(static_cast<int64_t>(files.size())))];
+    BGL_ASSIGN(const std::string bytes, lake->get(f.path));
+    if (bytes != f.bytes) return make_status(Code::kInternal, "{} came back changed", f.path);
+  }
+  const double get = lookups / (seconds_now() - begin);
+  const double peer = files_per_second(dir + "/files", files);
+  BGL_TRY(env.remove_all(dir));
+  return std::vector<BenchResult>{{.name = "lake_put_1_10_KB", .value = put, .unit = "files/s", .peer = "file system, one file each, one sync per 512", .peer_value = peer},
+                                  {.name = "lake_get_cached", .value = get, .unit = "files/s"}};
+}
+
+BenchResults bench_prep(const lang::Rates&) {
+  Env& env = real_env();
+  const std::string dir = scratch_folder("prep");
+  size_t bytes = 0;
+  const std::string pool = made_text(40 << 20, 6);
+  BGL_TRY(env.make_dirs(dir + "/in"));
+  for (int i = 0; i < 200; ++i) {
+    std::string html = "<html><head><title>Page</title></head><body><nav><a href='/'>Home</a> <a href='/x'>More</a></nav><article><h1>Page</h1>";
+    for (int p = 0; p < 40; ++p) html += "<p>" + pool.substr(static_cast<size_t>(i * 40 + p) * 5000, 5000) + "</p>\n";
+    html += "</article><footer>All rights reserved</footer></body></html>";
+    bytes += html.size();
+    BGL_TRY(env.write_file_atomic(fmt::format("{}/in/page{:03}.html", dir, i), html));
+  }
+  BGL_ASSIGN(Config config, Config::parse("[[source]]\nname='made'\ndomain='made'\nlicence='none'\nmatch=['**/*.html']\nskip=['gopher_stop_words']\n", "bench"));
+  BGL_ASSIGN(const prep::PrepConfig c, prep::parse_config(std::move(config)));
+  const double start = seconds_now();
+  BGL_ASSIGN(const prep::RunReport r, prep::run(env, c, {.in = dir + "/in", .out = dir + "/clean"}));
+  const double seconds = seconds_now() - start;
+  BGL_TRY(env.remove_all(dir));
+  if (r.documents_in != 200) return make_status(Code::kInternal, "{} of 200 documents were read", r.documents_in);
+  const double rate = static_cast<double>(bytes) / seconds / 1e6;
+  return std::vector<BenchResult>{{.name = "prep_html_to_clean", .value = rate / thread_pool().threads(), .unit = "MB/s per core"}};
+}
+
+BenchResults bench_tokenizer(const lang::Rates&) {
+  Env& env = real_env();
+  const std::string dir = scratch_folder("tokenizer");
+  BGL_TRY(env.make_dirs(dir));
+  const std::string text = made_text(8 << 20, 7);
+  BGL_TRY(env.write_file_atomic(dir + "/text", text));
+  double start = seconds_now();
+  text::BpeTrainer trainer({.vocab_size = 4096, .marks = {"<|endoftext|>"}, .progress = nullptr});
+  trainer.add(text);
+  BGL_ASSIGN(const auto tokenizer, trainer.train());
+  const double train_s = seconds_now() - start;
+  BGL_TRY(text::write_tokenizer_json(*tokenizer, dir + "/tokenizer.json"));
+  size_t tokens = 0;
+  const double encode_s = least_seconds(1.0, [&] { tokens = tokenizer->encode_ordinary(text).size(); });
+  const json j = json::parse(run_peer("tokenizer/hf_tokenizers.py", dir + "/text " + dir + "/tokenizer.json"), nullptr, false);
+  BGL_TRY(env.remove_all(dir));
+  const double mb = static_cast<double>(text.size()) / 1e6;
+  std::vector<BenchResult> out = {{.name = "bpe_train_8MB_4096", .value = mb / train_s, .unit = "MB/s"}, {.name = "bpe_encode_1_thread", .value = mb / encode_s, .unit = "MB/s"}};
+  if (j.is_object()) {
+    if (j.value("tokens", size_t{0}) != tokens) return make_status(Code::kInternal, "the peer finds {} tokens, we {}", j.value("tokens", size_t{0}), tokens);
+    for (BenchResult& r : out) r.peer = j.value("peer", "");
+    out[0].peer_value = mb / j.value("train_s", 1e9);
+    out[1].peer_value = mb / j.value("encode_s", 1e9);
+  }
+  return out;
+}
+
+}  // namespace bgl::cli
