@@ -21,15 +21,28 @@ std::string key_of(const Box& b) {
   return fmt::format("{}@{}", b.name, fmt::join(b.offset, ","));
 }
 
+bool overlap(const Box& a, const Box& b) {
+  if (a.shape.size() != b.shape.size()) return false;
+  for (size_t d = 0; d < a.shape.size(); ++d) {
+    if (std::max(a.offset[d], b.offset[d]) >= std::min(a.offset[d] + a.extent[d], b.offset[d] + b.extent[d])) return false;
+  }
+  return true;
+}
+
 std::string step_name(int64_t step) { return fmt::format("step-{:08}", step); }
 
-// "step-00000012" -> 12; anything else -> -1.
-int64_t step_of(const std::string& name) {
-  if (name.rfind("step-", 0) != 0 || name.size() < 6) return -1;
-  const std::string digits = name.substr(5);
-  if (digits.find_first_not_of("0123456789") != std::string::npos || digits.size() > 18) return -1;
-  return std::stoll(digits);
+constexpr std::string_view kOld = ".old";
+
+// "step-00000012" and "step-00000012.old" -> 12; anything else -> -1.
+int64_t step_of(std::string_view name) {
+  if (name.ends_with(kOld)) name.remove_suffix(kOld.size());
+  if (!name.starts_with("step-") || name.size() < 6 || name.size() > 23) return -1;
+  const std::string digits(name.substr(5));
+  return digits.find_first_not_of("0123456789") == std::string::npos ? std::stoll(digits) : -1;
 }
+
+std::string partial_dir(const std::string& dir, int64_t step) { return join_path(dir, step_name(step) + ".partial"); }
+std::string part_name(int64_t rank) { return fmt::format("boxes-{}.json", rank); }
 
 Status write_file(Env& env, const std::string& path, std::string_view header, std::span<const Box> boxes) {
   BGL_ASSIGN(auto file, env.open(path, OpenMode::kWrite));
@@ -39,14 +52,65 @@ Status write_file(Env& env, const std::string& path, std::string_view header, st
   return file->close();
 }
 
-std::string index_text(int64_t step, std::span<const Box> boxes, const std::string& file, const json& state, const std::string& checksum) {
+json boxes_json(std::span<const Box> boxes, const std::string& file) {
   json list = json::array();
   for (const Box& b : boxes) {
-    list.push_back({{"name", b.name}, {"dtype", b.dtype}, {"shape", b.shape}, {"offset", b.offset}, {"extent", b.extent}, {"file", file},
-                    {"key", key_of(b)}, {"xxh3_128", hash128_hex(as_text(b.bytes))}});
+    list.push_back({{"name", b.name}, {"dtype", b.dtype}, {"shape", b.shape}, {"offset", b.offset}, {"extent", b.extent},
+                    {"file", file}, {"key", key_of(b)}, {"xxh3_128", hash128_hex(as_text(b.bytes))}});
   }
-  const json j = {{"format", "bagualu.checkpoint"}, {"version", 1}, {"step", step}, {"state", state}, {"boxes", list}, {"checksum", checksum}};
+  return list;
+}
+
+// `j` as text with the checksum of the text in which "checksum" is empty.
+std::string signed_text(json j) {
+  j["checksum"] = "";
+  j["checksum"] = hash128_hex(j.dump(1) + "\n");
   return j.dump(1) + "\n";
+}
+
+Result<json> read_signed(Env& env, const std::string& path) {
+  BGL_ASSIGN(const std::string text, env.read_file(path));
+  json j = json::parse(text, nullptr, false);
+  if (!j.is_object() || j.value("format", json()) != "bagualu.checkpoint") return data_loss("{} is not a checkpoint's index", path);
+  if (j.value("version", json()) != 1) {
+    return make_status(Code::kUnimplemented, "{} has version {}; this program reads version 1", path, j.value("version", json()).dump());
+  }
+  if (signed_text(j) != text) return data_loss("{}: the index does not match its checksum", path);
+  return j;
+}
+
+Box box_of_json(const json& b) { return {b.at("name"), b.at("dtype"), b.at("shape"), b.at("offset"), b.at("extent"), {}}; }
+
+// Boxes lie inside their tensors, agree about them, and no two of one tensor overlap: then counting elements finds every gap.
+Status check_boxes(const std::string& where, const std::vector<Box>& boxes) {
+  std::map<std::string, std::vector<const Box*>> by_name;
+  for (const Box& b : boxes) {
+    bool inside = b.offset.size() == b.shape.size() && b.extent.size() == b.shape.size();
+    for (size_t d = 0; inside && d < b.shape.size(); ++d) {
+      inside = b.offset[d] >= 0 && b.extent[d] >= 0 && b.extent[d] <= b.shape[d] && b.offset[d] <= b.shape[d] - b.extent[d];
+    }
+    if (!inside) {
+      return invalid_argument("{}: box [{}] at [{}] of tensor '{}' is not inside its shape [{}]", where, fmt::join(b.extent, ", "),
+                              fmt::join(b.offset, ", "), b.name, fmt::join(b.shape, ", "));
+    }
+    by_name[b.name].push_back(&b);
+  }
+  for (auto& [name, list] : by_name) {
+    // Sorted by the first dim, only boxes whose first dims meet are compared.
+    std::sort(list.begin(), list.end(), [](const Box* a, const Box* b) { return a->offset < b->offset; });
+    for (size_t i = 0; i < list.size(); ++i) {
+      const Box& a = *list[i];
+      if (a.dtype != list[0]->dtype || a.shape != list[0]->shape) {
+        return invalid_argument("{}: tensor '{}' has boxes of different dtype or shape", where, name);
+      }
+      for (size_t k = i + 1; k < list.size(); ++k) {
+        const Box& b = *list[k];
+        if (!a.shape.empty() && b.shape.size() == a.shape.size() && b.offset[0] >= a.offset[0] + a.extent[0]) break;
+        if (overlap(a, b)) return invalid_argument("{}: two boxes of tensor '{}' hold the same elements", where, name);
+      }
+    }
+  }
+  return {};
 }
 
 // Takes a step away: its name first, and for sure, so that a folder with the name of a step is never half empty.
@@ -55,6 +119,18 @@ Status discard(Env& env, const std::string& dir, const std::string& step_dir) {
   BGL_TRY(env.rename(step_dir, step_dir + ".partial"));
   BGL_TRY(env.sync_dir(dir));
   return env.remove_all(step_dir + ".partial");
+}
+
+// Takes away the .partial folders of earlier steps, which killed processes left.
+Status remove_leftovers(Env& env, const std::string& dir, int64_t step) {
+  constexpr std::string_view kPartial = ".partial";
+  BGL_ASSIGN(const auto entries, env.list_dir(dir));
+  for (const DirEntry& e : entries) {
+    if (!e.name.ends_with(kPartial)) continue;
+    const int64_t of = step_of(std::string_view(e.name).substr(0, e.name.size() - kPartial.size()));
+    if (of >= 0 && of <= step) BGL_TRY(env.remove_all(join_path(dir, e.name)));
+  }
+  return Status();
 }
 
 // Calls fn(offset in `box`, offset in `wanted`, elements) for every run of elements that both hold.
@@ -92,75 +168,103 @@ Box whole_box(std::string name, std::string dtype, std::vector<int64_t> shape, s
   return {std::move(name), std::move(dtype), shape, std::move(zero), shape, bytes};
 }
 
-Status write_step(Env& env, const std::string& dir, int64_t step, std::span<const Box> boxes, const std::string& state_json, int64_t keep) {
-  const std::string final_dir = join_path(dir, step_name(step)), partial = final_dir + ".partial";
-  const std::string file = "boxes-0.safetensors";
+Status begin_step(Env& env, const std::string& dir, int64_t step) {
+  const std::string partial = partial_dir(dir, step);
+  BGL_TRY(env.remove_all(partial));
+  return env.make_dirs_synced(partial);
+}
+
+Status write_boxes(Env& env, const std::string& dir, int64_t step, int64_t rank, std::span<const Box> boxes) {
+  const std::string partial = partial_dir(dir, step);
+  const std::string file = fmt::format("boxes-{}.safetensors", rank);
+  const std::string path = join_path(partial, file);
+  BGL_TRY(check_boxes(path, {boxes.begin(), boxes.end()}));
   std::vector<text::TensorView> views;
   for (const Box& b : boxes) views.push_back({key_of(b), b.dtype, b.extent, b.bytes});
-  BGL_ASSIGN(const std::string header, text::safetensors_header(join_path(partial, file), views, {{"format", "pt"}}));
+  BGL_ASSIGN(const std::string header, text::safetensors_header(path, views, {{"format", "pt"}}));
+  BGL_TRY(write_file(env, path, header, boxes));
+  const json part = {{"format", "bagualu.checkpoint"}, {"version", 1}, {"step", step}, {"boxes", boxes_json(boxes, file)}};
+  return env.write_file_atomic(join_path(partial, part_name(rank)), signed_text(part));
+}
+
+Status commit_step(Env& env, const std::string& dir, int64_t step, int64_t ranks, const std::string& state_json, int64_t keep) {
+  const std::string partial = partial_dir(dir, step), final_dir = join_path(dir, step_name(step));
   const json state = json::parse(state_json, nullptr, false);
   if (!state.is_object()) return invalid_argument("the state of a checkpoint must be a JSON object");
-  BGL_TRY(env.remove_all(partial));
-  BGL_TRY(env.make_dirs(partial));
-  BGL_TRY(env.sync_dir(parent_path(dir)));
-  BGL_TRY(write_file(env, join_path(partial, file), header, boxes));
-  const std::string unsigned_text = index_text(step, boxes, file, state, "");
-  BGL_TRY(env.write_file_atomic(join_path(partial, "index.json"), index_text(step, boxes, file, state, hash128_hex(unsigned_text))));
+  json list = json::array();
+  std::vector<Box> boxes;
+  for (int64_t rank = 0; rank < ranks; ++rank) {
+    BGL_ASSIGN(const json part, read_signed(env, join_path(partial, part_name(rank))));
+    if (part.value("step", json()) != step) return data_loss("{}: it belongs to another step", join_path(partial, part_name(rank)));
+    for (const json& b : part["boxes"]) {
+      list.push_back(b);
+      boxes.push_back(box_of_json(b));
+    }
+  }
+  BGL_TRY(check_boxes(partial, boxes));
+  const json index = {{"format", "bagualu.checkpoint"}, {"version", 1}, {"step", step}, {"state", state}, {"boxes", list}};
+  BGL_TRY(env.write_file_atomic(join_path(partial, "index.json"), signed_text(index)));
+  for (int64_t rank = 0; rank < ranks; ++rank) BGL_TRY(env.remove(join_path(partial, part_name(rank))));
   BGL_TRY(env.sync_dir(partial));
+  const std::string old = final_dir + std::string(kOld);
   if (env.exists(final_dir)) {
-    // The same step again: the old one goes away under another name.
-    const std::string old = final_dir + ".old.partial";
-    BGL_TRY(env.remove_all(old));
+    if (env.exists(old)) BGL_TRY(discard(env, dir, old));
     BGL_TRY(env.rename(final_dir, old));
-    BGL_TRY(env.rename(partial, final_dir));
+    // The old name must be sure before its place is taken, or a power cut could keep neither.
     BGL_TRY(env.sync_dir(dir));
-    return env.remove_all(old);
   }
   BGL_TRY(env.rename(partial, final_dir));
   BGL_TRY(env.sync_dir(dir));
-  // Older steps go only after the new one is sure.
+  // Others go only after the new one is sure.
+  if (env.exists(old)) BGL_TRY(discard(env, dir, old));
   BGL_ASSIGN(const auto steps, list_steps(env, dir));
   for (size_t i = static_cast<size_t>(std::max<int64_t>(keep, 1)); i < steps.size(); ++i) BGL_TRY(discard(env, dir, steps[i]));
-  return Status();
+  return remove_leftovers(env, dir, step);
+}
+
+Status write_step(Env& env, const std::string& dir, int64_t step, std::span<const Box> boxes, const std::string& state_json, int64_t keep) {
+  BGL_TRY(begin_step(env, dir, step));
+  BGL_TRY(write_boxes(env, dir, step, 0, boxes));
+  return commit_step(env, dir, step, 1, state_json, keep);
 }
 
 Result<std::vector<std::string>> list_steps(Env& env, const std::string& dir) {
   if (!env.exists(dir)) return std::vector<std::string>();
   BGL_ASSIGN(const auto entries, env.list_dir(dir));
-  std::vector<std::pair<int64_t, std::string>> found;
+  struct Found {
+    int64_t step;
+    bool current;  // before its ".old"
+    std::string path;
+    auto operator<=>(const Found&) const = default;
+  };
+  std::vector<Found> found;
   for (const DirEntry& e : entries) {
-    if (const int64_t step = step_of(e.name); e.is_dir && step >= 0) found.push_back({step, join_path(dir, e.name)});
+    if (const int64_t step = step_of(e.name); e.is_dir && step >= 0) found.push_back({step, !e.name.ends_with(kOld), join_path(dir, e.name)});
   }
   std::sort(found.rbegin(), found.rend());
   std::vector<std::string> out;
-  for (auto& [step, path] : found) out.push_back(std::move(path));
+  for (Found& f : found) out.push_back(std::move(f.path));
   return out;
 }
 
 Result<StepReader> StepReader::open(Env& env, const std::string& step_dir) {
   const std::string path = join_path(step_dir, "index.json");
-  BGL_ASSIGN(const std::string text, env.read_file(path));
-  json j = json::parse(text, nullptr, false);
+  BGL_ASSIGN(const json j, read_signed(env, path));
   StepReader r;
   r.env_ = &env;
   r.dir_ = step_dir;
   try {
-    if (!j.is_object() || j.at("format") != "bagualu.checkpoint") return data_loss("{} is not a checkpoint's index", path);
-    if (j.at("version") != 1) return make_status(Code::kUnimplemented, "{} has version {}; this program reads version 1", path, j["version"].dump());
-    const std::string checksum = j.at("checksum");
-    j["checksum"] = "";
-    if (hash128_hex(j.dump(1) + "\n") != checksum) return data_loss("{}: the index does not match its checksum", path);
     r.step_ = j.at("step");
     r.state_ = j.at("state").dump();
     for (const auto& b : j.at("boxes")) {
-      r.boxes_.push_back({b.at("name"), b.at("dtype"), b.at("shape"), b.at("offset"), b.at("extent"), {}});
+      r.boxes_.push_back(box_of_json(b));
       r.stored_.push_back({b.at("file"), b.at("key"), b.at("xxh3_128")});
-      const Box& box = r.boxes_.back();
-      if (box.offset.size() != box.shape.size() || box.extent.size() != box.shape.size()) return data_loss("{}: box {} has {} dims", path, box.name, box.shape.size());
     }
   } catch (const json::exception&) {
     return data_loss("{}: the index is damaged", path);
   }
+  const Status fits = check_boxes(path, r.boxes_);
+  if (!fits.ok()) return Status(Code::kDataLoss, fits.message());
   return r;
 }
 
@@ -168,15 +272,31 @@ bool StepReader::has(const std::string& name) const {
   return std::any_of(boxes_.begin(), boxes_.end(), [&](const Box& b) { return b.name == name; });
 }
 
-Result<std::string> StepReader::box_bytes(size_t index) const {
+// The mapping and the parsed header of one file.
+struct StepReader::OpenFile {
+  std::unique_ptr<FileView> view;
+  text::SafeTensors tensors;
+};
+
+Result<std::shared_ptr<StepReader::OpenFile>> StepReader::open_file(const std::string& name) const {
+  auto& file = files_[name];
+  if (!file) {
+    const std::string path = join_path(dir_, name);
+    BGL_ASSIGN(auto view, env_->map(path));
+    BGL_ASSIGN(auto tensors, text::SafeTensors::parse(std::as_bytes(std::span(view->bytes().data(), view->bytes().size())), path));
+    file = std::make_shared<OpenFile>(OpenFile{std::move(view), std::move(tensors)});
+  }
+  return file;
+}
+
+Result<std::span<const std::byte>> StepReader::box_bytes(size_t index) const {
   const Stored& s = stored_[index];
   const std::string path = join_path(dir_, s.file);
-  BGL_ASSIGN(const auto view, env_->map(path));
-  BGL_ASSIGN(const auto file, text::SafeTensors::parse(std::as_bytes(std::span(view->bytes().data(), view->bytes().size())), path));
-  BGL_ASSIGN(const text::TensorView t, file.get(s.key));
+  BGL_ASSIGN(const auto file, open_file(s.file));
+  BGL_ASSIGN(const text::TensorView t, file->tensors.get(s.key));
   if (t.dtype != boxes_[index].dtype || t.shape != boxes_[index].extent) return data_loss("{}: tensor '{}' is not what the index says", path, s.key);
   if (hash128_hex(as_text(t.bytes)) != s.hash) return data_loss("{}: the bytes of tensor '{}' do not match their checksum", path, s.key);
-  return std::string(as_text(t.bytes));
+  return t.bytes;
 }
 
 Status StepReader::read(const Box& wanted, std::span<std::byte> out) const {
@@ -193,7 +313,8 @@ Status StepReader::read(const Box& wanted, std::span<std::byte> out) const {
       return invalid_argument("{}: tensor '{}' is {} [{}] there, {} [{}] is wanted", dir_, b.name, b.dtype, fmt::join(b.shape, ", "), wanted.dtype,
                               fmt::join(wanted.shape, ", "));
     }
-    BGL_ASSIGN(const std::string bytes, box_bytes(i));
+    if (!overlap(b, wanted)) continue;
+    BGL_ASSIGN(const auto bytes, box_bytes(i));
     for_common_runs(b, wanted, [&](int64_t from, int64_t to, int64_t n) {
       std::memcpy(out.data() + to * size, bytes.data() + from * size, static_cast<size_t>(n * size));
       filled += n;

@@ -90,6 +90,82 @@ TEST(BoxCheckpoint, APowerCutAtAnyOperationLeavesACompleteStep) {
   EXPECT_LT(operations, 1000);
 }
 
+// The same at every operation of writing the one step there is again: the old or the new step-1 is there, whole.
+TEST(BoxCheckpoint, AStepWrittenAgainIsNeverAbsent) {
+  const auto one = counting(3000), two = counting(4000);
+  for (const auto crash : {sim::Crash::kKill, sim::Crash::kPowerCut}) {
+    int64_t operations = 1000;
+    for (int64_t stop = 1; stop <= operations; ++stop) {
+      sim::SimEnv env(static_cast<uint64_t>(stop));
+      ASSERT_TRUE(write_step(env, "/ck", 1, std::vector<Box>{whole_box("w", "F32", {3000}, bytes_of(one))}, "{}", 1).ok());
+      const int64_t before = env.operations();
+      env.set_faults({.stop_at = before + stop});
+      const bool written = write_step(env, "/ck", 1, std::vector<Box>{whole_box("w", "F32", {4000}, bytes_of(two))}, "{}", 1).ok();
+      if (written) operations = env.operations() - before;
+      env.restart(crash);
+      const auto steps = list_steps(env, "/ck").value();
+      ASSERT_FALSE(steps.empty()) << "stop " << stop;
+      const auto r = StepReader::open(env, steps[0]);
+      ASSERT_TRUE(r.ok()) << "stop " << stop << ": " << r.status().message();
+      ASSERT_TRUE(r->verify().ok()) << "stop " << stop << ": " << r->verify().message();
+      if (written) {
+        ASSERT_EQ(r->boxes()[0].shape[0], 4000);
+      }
+      // The next step is written over whatever was left.
+      ASSERT_TRUE(write_step(env, "/ck", 2, std::vector<Box>{whole_box("w", "F32", {3000}, bytes_of(one))}, "{}", 1).ok());
+      ASSERT_EQ(env.list_dir("/ck").value().size(), 1u);  // and nothing lies about
+    }
+    EXPECT_LT(operations, 1000);
+  }
+}
+
+// 3 ranks write by rows, 2 read by columns, and back: the bytes stay.
+TEST(BoxCheckpoint, ManyRanksInOneLayoutLoadIntoAnother) {
+  sim::SimEnv env(1);
+  const int64_t rows = 7, columns = 5;
+  const auto all = counting(static_cast<size_t>(rows * columns));
+  ASSERT_TRUE(begin_step(env, "/ck", 3).ok());
+  const std::vector<int64_t> cuts = {0, 3, 5, 7};  // uneven shards
+  for (int64_t rank = 0; rank < 3; ++rank) {
+    const int64_t first = cuts[static_cast<size_t>(rank)], count = cuts[static_cast<size_t>(rank) + 1] - first;
+    const auto part = std::as_bytes(std::span(all).subspan(static_cast<size_t>(first * columns), static_cast<size_t>(count * columns)));
+    ASSERT_TRUE(write_boxes(env, "/ck", 3, rank, std::vector<Box>{{"w", "F32", {rows, columns}, {first, 0}, {count, columns}, part}}).ok());
+    EXPECT_EQ(list_steps(env, "/ck").value().size(), 0u);
+  }
+  ASSERT_TRUE(commit_step(env, "/ck", 3, 3, "{}", 1).ok());
+  const auto r = StepReader::open(env, "/ck/step-00000003");
+  ASSERT_TRUE(r.ok()) << r.status().message();
+  for (const auto& [first, count] : std::vector<std::pair<int64_t, int64_t>>{{0, 2}, {2, 3}}) {
+    std::vector<float> out(static_cast<size_t>(rows * count));
+    ASSERT_TRUE(r->read({"w", "F32", {rows, columns}, {0, first}, {rows, count}, {}}, std::as_writable_bytes(std::span(out))).ok());
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t k = 0; k < count; ++k) ASSERT_EQ(out[static_cast<size_t>(i * count + k)], static_cast<float>(i * columns + first + k));
+    }
+  }
+  EXPECT_EQ(env.list_dir("/ck/step-00000003").value().size(), 4u);  // three files of boxes and the index
+}
+
+TEST(BoxCheckpoint, WrongBoxesAreRefusedAndAMissingRankIsNamed) {
+  sim::SimEnv env(1);
+  const auto w = counting(8);
+  const auto box = [&](int64_t offset, int64_t extent, int64_t shape) {
+    return Box{"w", "F32", {shape}, {offset}, {extent}, std::as_bytes(std::span(w)).subspan(0, static_cast<size_t>(extent) * 4)};
+  };
+  EXPECT_EQ(write_step(env, "/ck", 1, std::vector<Box>{box(5, 4, 8)}, "{}", 1).message(),
+            "/ck/step-00000001.partial/boxes-0.safetensors: box [4] at [5] of tensor 'w' is not inside its shape [8]");
+  ASSERT_TRUE(begin_step(env, "/ck", 1).ok());
+  ASSERT_TRUE(write_boxes(env, "/ck", 1, 0, std::vector<Box>{box(0, 4, 8)}).ok());
+  EXPECT_EQ(commit_step(env, "/ck", 1, 2, "{}", 1).message(),
+            "cannot open /ck/step-00000001.partial/boxes-1.json: No such file or directory");
+  ASSERT_TRUE(write_boxes(env, "/ck", 1, 1, std::vector<Box>{box(3, 4, 8)}).ok());
+  EXPECT_EQ(commit_step(env, "/ck", 1, 2, "{}", 1).message(),
+            "/ck/step-00000001.partial: two boxes of tensor 'w' hold the same elements");
+  ASSERT_TRUE(write_boxes(env, "/ck", 1, 1, std::vector<Box>{box(4, 4, 9)}).ok());
+  EXPECT_EQ(commit_step(env, "/ck", 1, 2, "{}", 1).message(),
+            "/ck/step-00000001.partial: tensor 'w' has boxes of different dtype or shape");
+  EXPECT_EQ(list_steps(env, "/ck").value().size(), 0u);
+}
+
 TEST(BoxCheckpoint, OldStepsGo) {
   sim::SimEnv env(1);
   const auto w = counting(4);
