@@ -27,7 +27,8 @@ Status list() {
     const auto d = device::Device::open(p.path);
     if (d.ok()) {
       const bgl_description& about = (*d)->description();
-      std::printf("%-8s %-8s %3d threads  compiles %-14s %s\n", p.name.c_str(), about.isa, about.threads, about.dialects, p.path.c_str());
+      std::printf("%-8s %-8s %3d threads  compiles %-14s %s\n", p.name.c_str(), about.isa, about.threads, about.dialects,
+                  p.path.c_str());
     } else {
       std::printf("%-8s does not open: %s\n", p.name.c_str(), d.status().message().c_str());
     }
@@ -38,7 +39,8 @@ Status list() {
 }  // namespace
 
 void add_device(CLI::App& app, Status& status) {
-  CLI::App* verb = app.add_subcommand("device", "List the device plugins found here, or check one against the conformance suite");
+  CLI::App* verb =
+      app.add_subcommand("device", "List the device plugins found here, or check one against the conformance suite");
   verb->require_subcommand(1);
   set_example(*verb, "bgl device check cpu");
   auto plugin = std::make_shared<std::string>("cpu");

@@ -131,7 +131,8 @@ void BinaryCache::put(std::string_view key, std::string_view bytes) const {
   if (good && rename(temporary.c_str(), path.c_str()) != 0) good = false, error = errno;
   if (good) return;
   if (fd >= 0) unlink(temporary.c_str());
-  if (!said.exchange(true)) log_warn("compiled kernels are not kept in {}: {}; set BGL_CACHE_DIR", folder_, std::strerror(error));
+  if (!said.exchange(true))
+    log_warn("compiled kernels are not kept in {}: {}; set BGL_CACHE_DIR", folder_, std::strerror(error));
 }
 
 }  // namespace bgl::device

@@ -1,6 +1,6 @@
 // Compiled kernels kept on disk: $BGL_CACHE_DIR, else $XDG_CACHE_HOME/bagualu, else ~/.cache/bagualu. BGL_CACHE_DIR="" keeps
-// nothing. A file may be deleted at any time, and several processes may share the folder: files are written under another name and
-// renamed. Thread-safe.
+// nothing. A file may be deleted at any time, and several processes may share the folder: files are written under another name
+// and renamed. Thread-safe.
 #pragma once
 
 #include <string>
@@ -14,8 +14,8 @@ class BinaryCache {
   // The process's own, by the environment.
   static BinaryCache& shared();
 
-  // The bytes kept under `key` (any text: source, features, versions), or empty. A file that is cut short or flipped is said in a
-  // log line and treated as absent.
+  // The bytes kept under `key` (any text: source, features, versions), or empty. A file that is cut short or flipped is said in
+  // a log line and treated as absent.
   std::string get(std::string_view key) const;
   // Keeps them; a failure (disk full, no permission) is said once and costs nothing but the next compilation.
   void put(std::string_view key, std::string_view bytes) const;

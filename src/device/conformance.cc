@@ -34,7 +34,7 @@ struct Suite {
       return make_status(Code::kUnimplemented, "the host does not print the dialect '{}'", dialect);
     }
     const std::string printed(text, bytes);
-    ::operator delete(text, std::align_val_t{64});
+    ::operator delete (text, std::align_val_t{64});
     return device.compile(dialect, name, printed);
   }
   Result<Binary> build(const char* name, const char* tile) const {
@@ -60,8 +60,8 @@ struct Suite {
   }
 };
 
-#define TAKE(name, expression) \
-  auto name##_result = (expression); \
+#define TAKE(name, expression)                                      \
+  auto name##_result = (expression);                                \
   if (!name##_result.ok()) return name##_result.status().message(); \
   [[maybe_unused]] auto& name = *name##_result
 
@@ -69,8 +69,8 @@ Verdict describe_is_sane(Suite& s) {
   const bgl_description& d = s.device.description();
   EXPECT_THAT(d.name[0] && std::memchr(d.name, 0, sizeof d.name), "the name is empty or not ended");
   EXPECT_THAT(d.dialects[0], "it lists no dialect");
-  EXPECT_THAT(d.vector_floats >= 1 && d.registers >= 1 && d.threads >= 1, "vector_floats {}, registers {}, threads {}", d.vector_floats,
-              d.registers, d.threads);
+  EXPECT_THAT(d.vector_floats >= 1 && d.registers >= 1 && d.threads >= 1, "vector_floats {}, registers {}, threads {}",
+              d.vector_floats, d.registers, d.threads);
   EXPECT_THAT(d.alignment >= 16 && (d.alignment & (d.alignment - 1)) == 0, "the alignment is {}", d.alignment);
   return {};
 }
@@ -80,7 +80,8 @@ Verdict describe_respects_the_callers_size(Suite& s) {
   d.size = offsetof(bgl_description, isa);  // a host of the first version might know no more
   EXPECT_OK(s.device.check(s.table.describe(s.device.handle(), &d), "describe"));
   const auto* bytes = reinterpret_cast<const unsigned char*>(&d);
-  for (size_t i = offsetof(bgl_description, isa); i < sizeof d; ++i) EXPECT_THAT(bytes[i] == 0x5a, "byte {} beyond the caller's size was written", i);
+  for (size_t i = offsetof(bgl_description, isa); i < sizeof d; ++i)
+    EXPECT_THAT(bytes[i] == 0x5a, "byte {} beyond the caller's size was written", i);
   return {};
 }
 Verdict a_wrong_index_is_refused(Suite& s) {
@@ -125,8 +126,8 @@ Verdict bytes_survive_write_copy_read(Suite& s) {
 Verdict the_host_pointer_is_as_described(Suite& s) {
   TAKE(m, s.device.alloc(256));
   void* p = s.device.host_pointer(m);
-  EXPECT_THAT((p != nullptr) == (s.device.description().host_visible != 0), "host_visible is {}, the pointer {}", s.device.description().host_visible,
-              p ? "is there" : "is null");
+  EXPECT_THAT((p != nullptr) == (s.device.description().host_visible != 0), "host_visible is {}, the pointer {}",
+              s.device.description().host_visible, p ? "is there" : "is null");
   if (!p) return {};
   TAKE(queue, s.device.queue());
   std::memset(p, 0x3c, 256);
@@ -141,7 +142,8 @@ Verdict events_happen_and_tell_time(Suite& s) {
   TAKE(m, s.upload(queue, std::vector<uint8_t>(1 << 20)));
   TAKE(second, s.device.record(queue));
   EXPECT_OK(s.device.wait(queue));
-  EXPECT_THAT(s.table.event_query(first.get()) == BGL_OK && s.table.event_query(second.get()) == BGL_OK, "an event has not happened after the wait");
+  EXPECT_THAT(s.table.event_query(first.get()) == BGL_OK && s.table.event_query(second.get()) == BGL_OK,
+              "an event has not happened after the wait");
   int64_t ns = -1;
   EXPECT_OK(s.device.check(s.table.event_time(first.get(), second.get(), &ns), "event_time"));
   EXPECT_THAT(ns >= 0 && ns < 60'000'000'000, "{} ns between two events", ns);
@@ -163,7 +165,8 @@ Verdict a_queue_waits_for_another(Suite& s) {
 }
 Verdict unknown_dialects_are_refused(Suite& s) {
   const auto b = s.device.compile("klingon", "k", "nuqneH");
-  EXPECT_THAT(!b.ok() && b.status().code() == Code::kUnimplemented, "the refusal is '{}', not BGL_UNSUPPORTED", b.status().to_string());
+  EXPECT_THAT(!b.ok() && b.status().code() == Code::kUnimplemented, "the refusal is '{}', not BGL_UNSUPPORTED",
+              b.status().to_string());
   return {};
 }
 Verdict broken_text_is_refused_with_a_reason(Suite& s) {
@@ -187,7 +190,8 @@ Verdict every_program_runs_once(Suite& s, const std::string& dialect) {
     EXPECT_OK(s.download(queue, m, counts));
     for (size_t i = 0; i < counts.size(); ++i) {
       const int64_t want = i < n ? static_cast<int64_t>(i) + 1 : 0;
-      EXPECT_THAT(counts[i] == want, "grid {} x {} x {}: element {} is {}, not {}", grid[0], grid[1], grid[2], i, counts[i], want);
+      EXPECT_THAT(counts[i] == want, "grid {} x {} x {}: element {} is {}, not {}", grid[0], grid[1], grid[2], i, counts[i],
+                  want);
     }
   }
   return {};
@@ -208,14 +212,16 @@ Verdict launches_see_what_came_before(Suite& s) {
   const uint64_t slots[] = {s.device.address(m), 64, 1};
   for (int i = 0; i < 5; ++i) EXPECT_OK(s.device.launch(queue, binary, {64, 1, 1}, slots));
   EXPECT_OK(s.download(queue, m, counts));
-  for (size_t i = 0; i < 64; ++i) EXPECT_THAT(counts[i] == 5 * static_cast<int64_t>(i + 1), "after five launches element {} is {}", i, counts[i]);
+  for (size_t i = 0; i < 64; ++i)
+    EXPECT_THAT(counts[i] == 5 * static_cast<int64_t>(i + 1), "after five launches element {} is {}", i, counts[i]);
   return {};
 }
 Verdict arithmetic_is_ieee(Suite& s) {
   TAKE(queue, s.device.queue());
   TAKE(binary, s.build("arithmetic", kArithmetic));
   const float inf = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
-  const std::vector<float> x{1.5f, -0.0f, nan, 3e38f, 1e-45f, 16777216.0f, inf, 0.1f}, y{2.5f, 0.0f, 1.0f, 3e38f, 0.5f, 1.0f, -inf, 0.2f};
+  const std::vector<float> x{1.5f, -0.0f, nan, 3e38f, 1e-45f, 16777216.0f, inf, 0.1f},
+      y{2.5f, 0.0f, 1.0f, 3e38f, 0.5f, 1.0f, -inf, 0.2f};
   std::vector<float> out(7 * 8);
   TAKE(a, s.upload(queue, x));
   TAKE(b, s.upload(queue, y));
@@ -228,7 +234,8 @@ Verdict arithmetic_is_ieee(Suite& s) {
   EXPECT_OK(s.download(queue, c, out));
   const char* names[] = {"add", "mul", "div", "max", "min", "sqrt", "mul by an f32 parameter"};
   for (size_t i = 0; i < 8; ++i) {
-    const float want[] = {x[i] + y[i], x[i] * y[i], x[i] / y[i], y[i] > x[i] ? y[i] : x[i], y[i] < x[i] ? y[i] : x[i], std::sqrt(x[i]), x[i] * scale};
+    const float want[] = {x[i] + y[i],     x[i] * y[i], x[i] / y[i], y[i] > x[i] ? y[i] : x[i], y[i] < x[i] ? y[i] : x[i],
+                          std::sqrt(x[i]), x[i] * scale};
     for (size_t op = 0; op < 7; ++op) {
       const float got = out[op * 8 + i];
       const bool same = std::isnan(want[op]) ? std::isnan(got) : got == want[op] && std::signbit(got) == std::signbit(want[op]);
@@ -286,7 +293,8 @@ Verdict saved_binaries_load_again(Suite& s) {
   EXPECT_OK(s.download(queue, m, counts));
   EXPECT_THAT(counts[9] == 10, "the loaded binary computes something else");
   for (const size_t n : {size_t{0}, size_t{1}, bytes.size() / 2}) {
-    EXPECT_THAT(bytes[0] == 'T' || !s.device.load("count_programs", bytes.substr(0, n)).ok(), "the first {} bytes alone were loaded", n);
+    EXPECT_THAT(bytes[0] == 'T' || !s.device.load("count_programs", bytes.substr(0, n)).ok(),
+                "the first {} bytes alone were loaded", n);
   }
   return {};
 }
@@ -360,7 +368,10 @@ Result<std::vector<CheckResult>> check_device(const std::string& plugin, const L
     Suite suite{*device, services};
     const Verdict v = check.run(suite);
     const bool skipped = v.starts_with(kSkip);
-    out.push_back({check.name, v.empty() ? CheckResult::Outcome::kPassed : skipped ? CheckResult::Outcome::kSkipped : CheckResult::Outcome::kFailed,
+    out.push_back({check.name,
+                   v.empty() ? CheckResult::Outcome::kPassed
+                   : skipped ? CheckResult::Outcome::kSkipped
+                             : CheckResult::Outcome::kFailed,
                    skipped ? v.substr(std::strlen(kSkip)) : v});
   }
   return out;

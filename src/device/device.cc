@@ -26,9 +26,9 @@ void host_log(void*, int32_t level, const char* message) {
 }
 void* host_alloc(void*, uint64_t bytes, uint64_t alignment) {
   if (bytes >> 47) return nullptr;  // more than a process can address
-  return ::operator new(bytes, std::align_val_t{alignment < 64 ? 64 : alignment}, std::nothrow);
+  return ::operator new (bytes, std::align_val_t{alignment < 64 ? 64 : alignment}, std::nothrow);
 }
-void host_free(void*, void* pointer) { ::operator delete(pointer, std::align_val_t{64}); }
+void host_free(void*, void* pointer) { ::operator delete (pointer, std::align_val_t{64}); }
 
 std::string executable_folder() {
   char path[PATH_MAX];
@@ -42,12 +42,13 @@ std::string executable_folder() {
 const char* missing_member(const bgl_device_table& t) {
 #define BGL_NEED(member) \
   if (!t.member) return #member;
-  BGL_NEED(open) BGL_NEED(close) BGL_NEED(describe) BGL_NEED(last_error) BGL_NEED(alloc) BGL_NEED(free) BGL_NEED(address)
-  BGL_NEED(host_pointer) BGL_NEED(copy) BGL_NEED(write) BGL_NEED(read) BGL_NEED(queue_create) BGL_NEED(queue_destroy)
-  BGL_NEED(queue_wait) BGL_NEED(event_record) BGL_NEED(event_query) BGL_NEED(event_wait) BGL_NEED(event_time)
-  BGL_NEED(event_destroy) BGL_NEED(compile) BGL_NEED(launch) BGL_NEED(binary_destroy)
+  BGL_NEED(open)
+  BGL_NEED(close) BGL_NEED(describe) BGL_NEED(last_error) BGL_NEED(alloc) BGL_NEED(free) BGL_NEED(address)
+      BGL_NEED(host_pointer) BGL_NEED(copy) BGL_NEED(write) BGL_NEED(read) BGL_NEED(queue_create) BGL_NEED(queue_destroy)
+          BGL_NEED(queue_wait) BGL_NEED(event_record) BGL_NEED(event_query) BGL_NEED(event_wait) BGL_NEED(event_time)
+              BGL_NEED(event_destroy) BGL_NEED(compile) BGL_NEED(launch) BGL_NEED(binary_destroy)
 #undef BGL_NEED
-  return nullptr;
+                  return nullptr;
 }
 
 // The plugin's table, completed with nulls where the plugin is older than this host.
@@ -59,7 +60,8 @@ Result<const bgl_device_table*> load_table(const std::string& path) {
   const bgl_device_table* theirs = entry(BGL_DEVICE_VERSION);
   if (!theirs) return invalid_argument("device plugin {} does not serve version {} of the interface", path, BGL_DEVICE_VERSION);
   if (theirs->version != BGL_DEVICE_VERSION) {
-    return invalid_argument("device plugin {} has version {} of the interface, this host {}", path, theirs->version, BGL_DEVICE_VERSION);
+    return invalid_argument("device plugin {} has version {} of the interface, this host {}", path, theirs->version,
+                            BGL_DEVICE_VERSION);
   }
   if (theirs->size < offsetof(bgl_device_table, save)) {
     return invalid_argument("device plugin {}: its table has {} bytes, at least {} are required", path, theirs->size,
@@ -67,7 +69,8 @@ Result<const bgl_device_table*> load_table(const std::string& path) {
   }
   auto ours = std::make_unique<bgl_device_table>();
   std::memcpy(ours.get(), theirs, std::min<size_t>(theirs->size, sizeof *ours));
-  if (const char* name = missing_member(*ours)) return invalid_argument("device plugin {} lacks the required function '{}'", path, name);
+  if (const char* name = missing_member(*ours))
+    return invalid_argument("device plugin {} lacks the required function '{}'", path, name);
   // Tables live as long as the plugins, which are never unloaded: handles may be released at the very end of the process.
   static std::mutex mutex;
   static auto& tables = *new std::vector<std::unique_ptr<bgl_device_table>>;
@@ -114,7 +117,8 @@ std::vector<FoundPlugin> find_plugins() {
     for (const std::string& file : files) {
       if (!file.starts_with("libbgl_") || !file.ends_with(".so")) continue;
       const std::string name = file.substr(7, file.size() - 10);
-      if (std::none_of(out.begin(), out.end(), [&](const FoundPlugin& p) { return p.name == name; })) out.push_back({name, folder + "/" + file});
+      if (std::none_of(out.begin(), out.end(), [&](const FoundPlugin& p) { return p.name == name; }))
+        out.push_back({name, folder + "/" + file});
     }
   }
   return out;
@@ -125,8 +129,8 @@ Result<std::unique_ptr<Device>> Device::open(const std::string& plugin, const La
   BGL_ASSIGN(d->path_, find_plugin(plugin));
   BGL_ASSIGN(d->table_, load_table(d->path_));
   d->host_ = std::make_unique<bgl_host>();
-  *d->host_ = {sizeof(bgl_host), BGL_DEVICE_VERSION, thread_pool().threads(), nullptr, host_parallel_for, host_log,
-               host_alloc, host_free, services.lower, services.interpret};
+  *d->host_ = {sizeof(bgl_host), BGL_DEVICE_VERSION, thread_pool().threads(), nullptr,           host_parallel_for, host_log,
+               host_alloc,       host_free,          services.lower,          services.interpret};
   BGL_TRY(d->check(d->table_->open(d->host_.get(), index, &d->device_), "open"));
   d->description_.size = sizeof(bgl_description);
   BGL_TRY(d->check(d->table_->describe(d->device_, &d->description_), "describe"));
@@ -146,8 +150,11 @@ std::vector<std::string> Device::dialects() const {
 
 Status Device::check(bgl_status status, const char* what) const {
   if (status == BGL_OK) return {};
-  const Code code = status == BGL_INVALID ? Code::kInvalidArgument : status == BGL_NO_MEMORY ? Code::kResourceExhausted
-                    : status == BGL_UNSUPPORTED ? Code::kUnimplemented : status == BGL_LOST ? Code::kUnavailable : Code::kInternal;
+  const Code code = status == BGL_INVALID       ? Code::kInvalidArgument
+                    : status == BGL_NO_MEMORY   ? Code::kResourceExhausted
+                    : status == BGL_UNSUPPORTED ? Code::kUnimplemented
+                    : status == BGL_LOST        ? Code::kUnavailable
+                                                : Code::kInternal;
   return make_status(code, "device {}: {}: {}", table_->name, what, table_->last_error());
 }
 
@@ -167,7 +174,8 @@ Result<Event> Device::record(const Queue& queue) {
   return Event(table_, e);
 }
 Status Device::wait(const Queue& queue) { return check(table_->queue_wait(queue.get()), "wait"); }
-Status Device::copy(const Queue& queue, const Memory& to, uint64_t to_offset, const Memory& from, uint64_t from_offset, uint64_t bytes) {
+Status Device::copy(const Queue& queue, const Memory& to, uint64_t to_offset, const Memory& from, uint64_t from_offset,
+                    uint64_t bytes) {
   return check(table_->copy(queue.get(), to.get(), to_offset, from.get(), from_offset, bytes), "copy");
 }
 Status Device::write(const Queue& queue, const Memory& to, uint64_t offset, const void* from, uint64_t bytes) {
@@ -196,8 +204,10 @@ Result<Binary> Device::load(const std::string& name, std::string_view bytes) {
   BGL_TRY(check(table_->load(device_, name.c_str(), bytes.data(), bytes.size(), &b), "load"));
   return Binary(table_, b);
 }
-Status Device::launch(const Queue& queue, const Binary& binary, const std::array<int64_t, 3>& grid, std::span<const uint64_t> slots) {
-  return check(table_->launch(queue.get(), binary.get(), grid.data(), slots.data(), static_cast<int32_t>(slots.size())), "launch");
+Status Device::launch(const Queue& queue, const Binary& binary, const std::array<int64_t, 3>& grid,
+                      std::span<const uint64_t> slots) {
+  return check(table_->launch(queue.get(), binary.get(), grid.data(), slots.data(), static_cast<int32_t>(slots.size())),
+               "launch");
 }
 
 }  // namespace bgl::device

@@ -67,7 +67,8 @@ class Device {
   Result<Queue> queue();
   Result<Event> record(const Queue& queue);
   Status wait(const Queue& queue);
-  Status copy(const Queue& queue, const Memory& to, uint64_t to_offset, const Memory& from, uint64_t from_offset, uint64_t bytes);
+  Status copy(const Queue& queue, const Memory& to, uint64_t to_offset, const Memory& from, uint64_t from_offset,
+              uint64_t bytes);
   Status write(const Queue& queue, const Memory& to, uint64_t offset, const void* from, uint64_t bytes);
   Status read(const Queue& queue, void* to, const Memory& from, uint64_t offset, uint64_t bytes);
 

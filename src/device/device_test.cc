@@ -46,7 +46,8 @@ TEST(Device, UnknownDialectIsRefused) {
   const auto b = (*d)->compile("cuda", "f", "");
   ASSERT_FALSE(b.ok());
   EXPECT_EQ(b.status().code(), Code::kUnimplemented);
-  EXPECT_EQ(b.status().message(), fmt::format("device cpu: compile: the cpu compiles {}, not 'cuda'", (*d)->description().dialects));
+  EXPECT_EQ(b.status().message(),
+            fmt::format("device cpu: compile: the cpu compiles {}, not 'cuda'", (*d)->description().dialects));
 }
 
 TEST(Device, CompilesLaunchesAndReloadsLlvm) {

@@ -13,7 +13,8 @@ TEST(DeviceCheck, TheCpuPassesAll) {
   const auto results = device::check_device("cpu", language_services());
   ASSERT_TRUE(results.ok()) << results.status().to_string();
   EXPECT_GE(results->size(), 19u);
-  for (const device::CheckResult& r : *results) EXPECT_EQ(r.outcome, device::CheckResult::Outcome::kPassed) << r.name << ": " << r.detail;
+  for (const device::CheckResult& r : *results)
+    EXPECT_EQ(r.outcome, device::CheckResult::Outcome::kPassed) << r.name << ": " << r.detail;
 }
 
 TEST(DeviceCheck, WithoutPrintersOnlyTileIsChecked) {
@@ -52,7 +53,8 @@ TEST(DeviceCheck, FindsTheFaultsOfAFaultyPlugin) {
   EXPECT_NE(failures("compile").find("unknown dialects are refused; broken text is refused with a reason"), std::string::npos);
   EXPECT_EQ(failures("time"), "events happen and tell time");
   EXPECT_EQ(failures("missing"), std::string("device plugin ") + BGL_FAULTY_PLUGIN + " lacks the required function 'launch'");
-  EXPECT_EQ(failures("version"), std::string("device plugin ") + BGL_FAULTY_PLUGIN + " has version 99 of the interface, this host 1");
+  EXPECT_EQ(failures("version"),
+            std::string("device plugin ") + BGL_FAULTY_PLUGIN + " has version 99 of the interface, this host 1");
 }
 
 }  // namespace

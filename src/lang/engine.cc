@@ -16,13 +16,14 @@ namespace {
 
 constexpr const char* kFmaNote = "# fma rounds once\n";
 
-bgl_status lower(void*, const char* text, uint64_t bytes, const char* dialect, const bgl_description* device, char** out, uint64_t* out_bytes) {
+bgl_status lower(void*, const char* text, uint64_t bytes, const char* dialect, const bgl_description* device, char** out,
+                 uint64_t* out_bytes) {
   auto fn = parse_text({text, bytes});
   if (!fn.ok()) return BGL_INVALID;
   const auto printed = print_for(dialect, *fn, *device);
   if (!printed.ok()) return BGL_UNSUPPORTED;
   // Released by the host's free(), which expects 64-byte alignment.
-  auto* memory = static_cast<char*>(::operator new(printed->size() + 1, std::align_val_t{64}, std::nothrow));
+  auto* memory = static_cast<char*>(::operator new (printed->size() + 1, std::align_val_t{64}, std::nothrow));
   if (!memory) return BGL_NO_MEMORY;
   std::memcpy(memory, printed->c_str(), printed->size() + 1);
   *out = memory, *out_bytes = printed->size();

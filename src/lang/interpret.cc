@@ -11,8 +11,14 @@
 namespace bgl::lang {
 namespace internal {
 
-Interpreter::Interpreter(const Function& fn, std::array<int64_t, 3> grid, std::span<const uint64_t> slots, const InterpretOptions& options)
-    : fn_(fn), grid_(grid), slots_(slots), options_(options), scratch_of_(fn.insts.size(), -1), bounded_(!options.buffers.empty()) {
+Interpreter::Interpreter(const Function& fn, std::array<int64_t, 3> grid, std::span<const uint64_t> slots,
+                         const InterpretOptions& options)
+    : fn_(fn),
+      grid_(grid),
+      slots_(slots),
+      options_(options),
+      scratch_of_(fn.insts.size(), -1),
+      bounded_(!options.buffers.empty()) {
   size_t total = 0;
   for (size_t id = 0; id < fn.insts.size(); ++id) {
     const Inst& i = fn.insts[id];
@@ -21,8 +27,12 @@ Interpreter::Interpreter(const Function& fn, std::array<int64_t, 3> grid, std::s
     if (i.op == Op::kScratch) {
       scratch_of_[id] = static_cast<int>(scratch_.size());
       scratch_.emplace_back(static_cast<size_t>(i.imm) * static_cast<size_t>(mem_size(i.type.mem)));
-      shadows_.push_back({reinterpret_cast<uint64_t>(scratch_.back().data()), scratch_.back().size(), true,
-                          std::vector<uint8_t>(scratch_.back().size()), {}, {}});
+      shadows_.push_back({reinterpret_cast<uint64_t>(scratch_.back().data()),
+                          scratch_.back().size(),
+                          true,
+                          std::vector<uint8_t>(scratch_.back().size()),
+                          {},
+                          {}});
     }
   }
   scratch_count_ = scratch_.size();
@@ -46,7 +56,8 @@ Interpreter::Interpreter(const Function& fn, std::array<int64_t, 3> grid, std::s
 
 Status Interpreter::make_fault(const Inst& i, const std::string& what) const {
   const std::string where = i.line > 0 ? fmt::format("{}:{}: ", i.file, i.line) : std::string();
-  return invalid_argument("[kernel {}] {}{}: {}, in program ({}, {}, {})", fn_.name, where, name_of(i.op), what, pid_[0], pid_[1], pid_[2]);
+  return invalid_argument("[kernel {}] {}{}: {}, in program ({}, {}, {})", fn_.name, where, name_of(i.op), what, pid_[0],
+                          pid_[1], pid_[2]);
 }
 
 Status Interpreter::run(int64_t begin, int64_t end) {
@@ -70,8 +81,12 @@ Status Interpreter::inst(int id) {
   Cell* out = cells(id);
   const size_t n = size(i.type);
   switch (i.op) {
-    case Op::kParam: case Op::kArg: return {};
-    case Op::kProgramId: out->i = pid_[static_cast<size_t>(i.imm)]; return {};
+    case Op::kParam:
+    case Op::kArg:
+      return {};
+    case Op::kProgramId:
+      out->i = pid_[static_cast<size_t>(i.imm)];
+      return {};
     case Op::kConst:
       for (size_t k = 0; k < n; ++k) {
         if (i.type.elem == Elem::f32) {
@@ -81,12 +96,23 @@ Status Interpreter::inst(int id) {
         }
       }
       return {};
-    case Op::kIota: case Op::kRowIota:
+    case Op::kIota:
+    case Op::kRowIota:
       for (size_t k = 0; k < n; ++k) out[k].i = static_cast<int64_t>(k);
       return {};
-    case Op::kScratch: out->address = reinterpret_cast<uint64_t>(scratch_[static_cast<size_t>(scratch_of_[static_cast<size_t>(id)])].data()); return {};
-    case Op::kNeg: case Op::kAbs: case Op::kSqrt: case Op::kCast: case Op::kBitcast: unary(i, out); return {};
-    case Op::kBroadcast: broadcast(i, out); return {};
+    case Op::kScratch:
+      out->address = reinterpret_cast<uint64_t>(scratch_[static_cast<size_t>(scratch_of_[static_cast<size_t>(id)])].data());
+      return {};
+    case Op::kNeg:
+    case Op::kAbs:
+    case Op::kSqrt:
+    case Op::kCast:
+    case Op::kBitcast:
+      unary(i, out);
+      return {};
+    case Op::kBroadcast:
+      broadcast(i, out);
+      return {};
     case Op::kFma: {
       const Cell *a = cells(i.in[0]), *b = cells(i.in[1]), *c = cells(i.in[2]);
       for (size_t k = 0; k < n; ++k) out[k].f = options_.fma ? std::fmaf(a[k].f, b[k].f, c[k].f) : a[k].f * b[k].f + c[k].f;
@@ -97,19 +123,28 @@ Status Interpreter::inst(int id) {
       for (size_t k = 0; k < n; ++k) out[k] = c[k].i ? a[k] : b[k];
       return {};
     }
-    case Op::kReduce: reduce(i, out); return {};
-    case Op::kLoad: return load(i, out);
-    case Op::kStore: return store(i);
-    case Op::kGather: return gather(i, out);
-    case Op::kScatter: return scatter(i);
-    case Op::kFor: return loop(i);
+    case Op::kReduce:
+      reduce(i, out);
+      return {};
+    case Op::kLoad:
+      return load(i, out);
+    case Op::kStore:
+      return store(i);
+    case Op::kGather:
+      return gather(i, out);
+    case Op::kScatter:
+      return scatter(i);
+    case Op::kFor:
+      return loop(i);
     case Op::kResult: {
       const Cell* from = cells(fn_.at(i.in[0]).args[static_cast<size_t>(i.imm) + 1]);
       std::copy(from, from + n, out);
       return {};
     }
-    case Op::kIf: return body(cells(i.in[0])->i ? i.body : i.other_body);
-    default: return binary(i, out);
+    case Op::kIf:
+      return body(cells(i.in[0])->i ? i.body : i.other_body);
+    default:
+      return binary(i, out);
   }
 }
 
@@ -141,17 +176,25 @@ void Interpreter::unary(const Inst& i, Cell* out) {
   for (size_t k = 0; k < size(i.type); ++k) {
     switch (i.op) {
       case Op::kNeg:
-        if (to == Elem::f32) out[k].f = -x[k].f;
-        else out[k].i = wrap(static_cast<int64_t>(0 - static_cast<uint64_t>(x[k].i)));
+        if (to == Elem::f32)
+          out[k].f = -x[k].f;
+        else
+          out[k].i = wrap(static_cast<int64_t>(0 - static_cast<uint64_t>(x[k].i)));
         break;
       case Op::kAbs:
-        if (to == Elem::f32) out[k].f = std::fabs(x[k].f);
-        else out[k].i = x[k].i < 0 ? wrap(static_cast<int64_t>(0 - static_cast<uint64_t>(x[k].i))) : x[k].i;
+        if (to == Elem::f32)
+          out[k].f = std::fabs(x[k].f);
+        else
+          out[k].i = x[k].i < 0 ? wrap(static_cast<int64_t>(0 - static_cast<uint64_t>(x[k].i))) : x[k].i;
         break;
-      case Op::kSqrt: out[k].f = std::sqrt(x[k].f); break;
+      case Op::kSqrt:
+        out[k].f = std::sqrt(x[k].f);
+        break;
       case Op::kBitcast:
-        if (to == Elem::f32) out[k].f = float_of(static_cast<uint32_t>(x[k].i));
-        else out[k].i = static_cast<int32_t>(bits_of(x[k].f));
+        if (to == Elem::f32)
+          out[k].f = float_of(static_cast<uint32_t>(x[k].i));
+        else
+          out[k].i = static_cast<int32_t>(bits_of(x[k].f));
         break;
       default:
         if (from == to) {
@@ -162,7 +205,9 @@ void Interpreter::unary(const Inst& i, Cell* out) {
           // Out of range is undefined; this is what x86 gives.
           const double limit = to == Elem::i32 ? 0x1p31 : 0x1p63;
           const bool inside = x[k].f >= -limit && x[k].f < limit;
-          out[k].i = inside ? static_cast<int64_t>(x[k].f) : to == Elem::i32 ? std::numeric_limits<int32_t>::min() : std::numeric_limits<int64_t>::min();
+          out[k].i = inside            ? static_cast<int64_t>(x[k].f)
+                     : to == Elem::i32 ? std::numeric_limits<int32_t>::min()
+                                       : std::numeric_limits<int64_t>::min();
         } else {
           out[k].i = wrap(x[k].i);
         }
@@ -184,22 +229,34 @@ namespace {
 template <typename T>
 bool compare(Op op, T a, T b) {
   switch (op) {
-    case Op::kEq: return a == b;
-    case Op::kNe: return a != b;
-    case Op::kLt: return a < b;
-    case Op::kLe: return a <= b;
-    case Op::kGt: return a > b;
-    default: return a >= b;
+    case Op::kEq:
+      return a == b;
+    case Op::kNe:
+      return a != b;
+    case Op::kLt:
+      return a < b;
+    case Op::kLe:
+      return a <= b;
+    case Op::kGt:
+      return a > b;
+    default:
+      return a >= b;
   }
 }
 float real_binary(Op op, float a, float b) {
   switch (op) {
-    case Op::kAdd: return a + b;
-    case Op::kSub: return a - b;
-    case Op::kMul: return a * b;
-    case Op::kDiv: return a / b;
-    case Op::kMin: return b < a ? b : a;
-    default: return b > a ? b : a;
+    case Op::kAdd:
+      return a + b;
+    case Op::kSub:
+      return a - b;
+    case Op::kMul:
+      return a * b;
+    case Op::kDiv:
+      return a / b;
+    case Op::kMin:
+      return b < a ? b : a;
+    default:
+      return b > a ? b : a;
   }
 }
 }  // namespace
@@ -220,15 +277,34 @@ Status Interpreter::binary(const Inst& i, Cell* out) {
     const auto a = static_cast<uint64_t>(x[k].i), b = static_cast<uint64_t>(y[k].i);
     int64_t v = 0;
     switch (i.op) {
-      case Op::kAdd: v = static_cast<int64_t>(a + b); break;
-      case Op::kSub: v = static_cast<int64_t>(a - b); break;
-      case Op::kMul: v = static_cast<int64_t>(a * b); break;
-      case Op::kDiv: case Op::kRem: BGL_TRY(divide(i, x[k].i, y[k].i, v)); break;
-      case Op::kMin: v = y[k].i < x[k].i ? y[k].i : x[k].i; break;
-      case Op::kMax: v = y[k].i > x[k].i ? y[k].i : x[k].i; break;
-      case Op::kAnd: v = x[k].i & y[k].i; break;
-      case Op::kOr: v = x[k].i | y[k].i; break;
-      case Op::kXor: v = x[k].i ^ y[k].i; break;
+      case Op::kAdd:
+        v = static_cast<int64_t>(a + b);
+        break;
+      case Op::kSub:
+        v = static_cast<int64_t>(a - b);
+        break;
+      case Op::kMul:
+        v = static_cast<int64_t>(a * b);
+        break;
+      case Op::kDiv:
+      case Op::kRem:
+        BGL_TRY(divide(i, x[k].i, y[k].i, v));
+        break;
+      case Op::kMin:
+        v = y[k].i < x[k].i ? y[k].i : x[k].i;
+        break;
+      case Op::kMax:
+        v = y[k].i > x[k].i ? y[k].i : x[k].i;
+        break;
+      case Op::kAnd:
+        v = x[k].i & y[k].i;
+        break;
+      case Op::kOr:
+        v = x[k].i | y[k].i;
+        break;
+      case Op::kXor:
+        v = x[k].i ^ y[k].i;
+        break;
       default:
         if (b >= static_cast<uint64_t>(width)) return fault(i, "by {}, not 0 to {}", y[k].i, width - 1);
         v = static_cast<int64_t>(i.op == Op::kShl ? a << b : (width == 32 ? static_cast<uint32_t>(a) : a) >> b);
@@ -293,13 +369,15 @@ Status check_launch(const Function& fn, std::array<int64_t, 3> grid, std::span<c
 }
 }  // namespace
 
-Status interpret(const Function& fn, std::array<int64_t, 3> grid, std::span<const uint64_t> slots, const InterpretOptions& options) {
+Status interpret(const Function& fn, std::array<int64_t, 3> grid, std::span<const uint64_t> slots,
+                 const InterpretOptions& options) {
   BGL_TRY(verify(fn));
   BGL_TRY(check_launch(fn, grid, slots));
   return internal::Interpreter(fn, grid, slots, options).run(0, grid[0] * grid[1] * grid[2]);
 }
 
-Status interpret_range(const Function& fn, std::array<int64_t, 3> grid, int64_t begin, int64_t end, std::span<const uint64_t> slots, bool fma) {
+Status interpret_range(const Function& fn, std::array<int64_t, 3> grid, int64_t begin, int64_t end,
+                       std::span<const uint64_t> slots, bool fma) {
   BGL_TRY(check_launch(fn, grid, slots));
   const InterpretOptions options{{}, fma};
   return internal::Interpreter(fn, grid, slots, options).run(begin, end);

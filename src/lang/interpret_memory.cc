@@ -24,31 +24,60 @@ void put(char* to, T v) {
 Cell Interpreter::read(Mem mem, const char* from) {
   Cell c;
   switch (mem) {
-    case Mem::i8: c.i = get<int8_t>(from); break;
-    case Mem::u8: c.i = get<uint8_t>(from); break;
-    case Mem::i32: c.i = get<int32_t>(from); break;
-    case Mem::i64: c.i = get<int64_t>(from); break;
-    case Mem::bf16: c.f = from_bf16(get<uint16_t>(from)); break;
-    case Mem::f16: c.f = from_f16(get<uint16_t>(from)); break;
-    case Mem::f32: c.f = get<float>(from); break;
+    case Mem::i8:
+      c.i = get<int8_t>(from);
+      break;
+    case Mem::u8:
+      c.i = get<uint8_t>(from);
+      break;
+    case Mem::i32:
+      c.i = get<int32_t>(from);
+      break;
+    case Mem::i64:
+      c.i = get<int64_t>(from);
+      break;
+    case Mem::bf16:
+      c.f = from_bf16(get<uint16_t>(from));
+      break;
+    case Mem::f16:
+      c.f = from_f16(get<uint16_t>(from));
+      break;
+    case Mem::f32:
+      c.f = get<float>(from);
+      break;
   }
   return c;
 }
 void Interpreter::write(Mem mem, char* to, Cell value) {
   switch (mem) {
-    case Mem::i8: case Mem::u8: put(to, static_cast<uint8_t>(value.i)); break;
-    case Mem::i32: put(to, static_cast<int32_t>(value.i)); break;
-    case Mem::i64: put(to, value.i); break;
-    case Mem::bf16: put(to, to_bf16(value.f)); break;
-    case Mem::f16: put(to, to_f16(value.f)); break;
-    case Mem::f32: put(to, value.f); break;
+    case Mem::i8:
+    case Mem::u8:
+      put(to, static_cast<uint8_t>(value.i));
+      break;
+    case Mem::i32:
+      put(to, static_cast<int32_t>(value.i));
+      break;
+    case Mem::i64:
+      put(to, value.i);
+      break;
+    case Mem::bf16:
+      put(to, to_bf16(value.f));
+      break;
+    case Mem::f16:
+      put(to, to_f16(value.f));
+      break;
+    case Mem::f32:
+      put(to, value.f);
+      break;
   }
 }
 
 // "x[16]", by the parameter's name where the pointer is one.
 std::string Interpreter::place(const Inst& i, int64_t index) const {
   const Inst& p = fn_.at(i.in[0]);
-  const std::string name = p.op == Op::kParam ? fn_.params[static_cast<size_t>(p.imm)].name : p.op == Op::kScratch ? "scratch" : "a pointer";
+  const std::string name = p.op == Op::kParam     ? fn_.params[static_cast<size_t>(p.imm)].name
+                           : p.op == Op::kScratch ? "scratch"
+                                                  : "a pointer";
   return fmt::format("{}[{}]", name, index);
 }
 

@@ -86,17 +86,23 @@ TEST(Interpret, DivisionShiftAndStepFaults) {
     const uint64_t slots[] = {0};
     return without_place(interpret(b.finish(), {1, 1, 1}, slots).message());
   };
-  EXPECT_EQ(run([](Builder& b, Val n) { b.binary(Op::kDiv, n, n); }), "[kernel faulty] HERE: div: by zero, in program (0, 0, 0)");
-  EXPECT_EQ(run([](Builder& b, Val n) { b.binary(Op::kRem, n, n); }), "[kernel faulty] HERE: rem: by zero, in program (0, 0, 0)");
-  EXPECT_EQ(run([](Builder& b, Val n) { b.shl(n, b.const_i64(64)); }), "[kernel faulty] HERE: shl: by 64, not 0 to 63, in program (0, 0, 0)");
-  EXPECT_EQ(run([](Builder& b, Val n) { b.each(n, n + 5.0, n, [](Val) {}); }), "[kernel faulty] HERE: for: the step is 0, in program (0, 0, 0)");
+  EXPECT_EQ(run([](Builder& b, Val n) { b.binary(Op::kDiv, n, n); }),
+            "[kernel faulty] HERE: div: by zero, in program (0, 0, 0)");
+  EXPECT_EQ(run([](Builder& b, Val n) { b.binary(Op::kRem, n, n); }),
+            "[kernel faulty] HERE: rem: by zero, in program (0, 0, 0)");
+  EXPECT_EQ(run([](Builder& b, Val n) { b.shl(n, b.const_i64(64)); }),
+            "[kernel faulty] HERE: shl: by 64, not 0 to 63, in program (0, 0, 0)");
+  EXPECT_EQ(run([](Builder& b, Val n) { b.each(n, n + 5.0, n, [](Val) {}); }),
+            "[kernel faulty] HERE: for: the step is 0, in program (0, 0, 0)");
 }
 
 TEST(Interpret, LoopsMaySwapWhatTheyCarry) {
   Builder b("swap");
   const Val y = b.pointer("y", Mem::i64);
   const auto out = b.loop(b.const_i64(0), b.const_i64(3), b.const_i64(1), {b.const_i64(5), b.const_i64(7)},
-                          [](Val, const Builder::Vals& v) -> Builder::Vals { return {v[1], v[0]}; });
+                          [](Val, const Builder::Vals& v) -> Builder::Vals {
+                            return {v[1], v[0]};
+                          });
   b.store(y, b.const_i64(0), out[0]);
   b.store(y, b.const_i64(1), out[1]);
   int64_t got[2] = {};

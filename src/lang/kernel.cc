@@ -1,11 +1,10 @@
 #include "lang/kernel.h"
 
-#include <ctime>
-
 #include <atomic>
 #include <condition_variable>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <fstream>
 #include <functional>
 #include <map>
@@ -22,7 +21,8 @@
 namespace bgl::lang {
 namespace {
 
-// Part of the key of binaries on disk: raise it when a printer or the way of compiling changes what a kernel computes or how fast.
+// Part of the key of binaries on disk: raise it when a printer or the way of compiling changes what a kernel computes or how
+// fast.
 constexpr int kCompilerVersion = 2;
 
 struct Runtime {
@@ -56,10 +56,13 @@ Status Runtime::start() {
   for (const std::string& dialect : device->dialects()) {
     if (machine.engine.empty() && has_printer(dialect)) machine.engine = dialect;
   }
-  if (machine.engine.empty()) return make_status(Code::kUnimplemented, "no way to run kernels: the cpu offers '{}'", d.dialects);
+  if (machine.engine.empty())
+    return make_status(Code::kUnimplemented, "no way to run kernels: the cpu offers '{}'", d.dialects);
   log_info("kernels run by {} on {} ({} threads)", machine.engine, machine.isa, machine.threads);
-  if (machine.engine == "c++") log_warn("kernels are compiled by the system's C++ compiler: slower to start; install libllvm19");
-  if (machine.engine == "tile") log_warn("kernels are interpreted, about a thousand times slower: install libllvm19, or a C++ compiler");
+  if (machine.engine == "c++")
+    log_warn("kernels are compiled by the system's C++ compiler: slower to start; install libllvm19");
+  if (machine.engine == "tile")
+    log_warn("kernels are interpreted, about a thousand times slower: install libllvm19, or a C++ compiler");
   return {};
 }
 
@@ -84,7 +87,8 @@ void dump(const Function& fn, const std::string& text, const std::string& dialec
   std::ofstream(base + (dialect == "llvm" ? ".ll" : dialect == "c++" ? ".cc" : ".txt")) << source;
 }
 
-// In the engine's dialect; where the device turns out to lack it (a library of the wrong version, say), in the next that it lists.
+// In the engine's dialect; where the device turns out to lack it (a library of the wrong version, say), in the next that it
+// lists.
 Result<device::Binary> Runtime::compile(const Function& fn, const std::string& text, std::string& used) {
   Status last;
   bool reached = false;

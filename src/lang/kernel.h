@@ -31,8 +31,9 @@ class Kernel {
 // milliseconds. Threads may compile different kernels at the same time; a second caller of the same one waits for the first.
 Result<const Kernel*> compile_kernel(const Function& fn);
 
-// Runs every program of the grid (pid0 fastest) on the threads of thread_pool() and returns when all are done; a short launch stays
-// in the calling thread. `slots` holds one 8-byte slot per parameter: an address, an i64, or the bits of an f32 in the low half.
+// Runs every program of the grid (pid0 fastest) on the threads of thread_pool() and returns when all are done; a short launch
+// stays in the calling thread. `slots` holds one 8-byte slot per parameter: an address, an i64, or the bits of an f32 in the
+// low half.
 Status launch(const Kernel& kernel, std::array<int64_t, 3> grid, std::span<const uint64_t> slots);
 
 inline uint64_t slot(const void* p) { return reinterpret_cast<uint64_t>(p); }
@@ -44,14 +45,14 @@ struct MachineInfo {
   int vector_floats = 4;  // f32 lanes of a vector register
   int registers = 16;     // vector registers
   int threads = 1;
-  std::string isa;        // "avx2"
+  std::string isa;  // "avx2"
   bool fma = false;
-  std::string engine;     // what runs kernels: "llvm", "c++" or "tile" (the interpreter)
+  std::string engine;  // what runs kernels: "llvm", "c++" or "tile" (the interpreter)
 };
 const MachineInfo& machine();
 
 struct KernelCounters {
-  int64_t compiled = 0;            // by this process
+  int64_t compiled = 0;  // by this process
   int64_t from_disk = 0;
   double compile_cpu_seconds = 0;  // of the compiling threads
   std::vector<double> each;        // CPU seconds of each compilation

@@ -56,12 +56,13 @@ Function gemm_function() {
   const Val m = b.i64("m"), n = b.i64("n"), k = b.i64("k");
   const Val row = b.program_id(1) * 6, col = b.program_id(0) * 16;
   const Val a_start = row, b_start = col;
-  const auto acc = b.loop(b.const_i64(0), k, b.const_i64(1), {b.full(0, 6, 16)}, [&](Val p, const Builder::Vals& v) -> Builder::Vals {
-    // a lies k-major (packed): column p of the tile is contiguous.
-    const Val x = b.load(a, a_start + p * m, {.rows = 6, .cols = 1, .row_stride = b.const_i64(1)});
-    const Val y = b.load(bb, b_start + p * n, {.rows = 1, .cols = 16});
-    return {b.fma(x, y, v[0])};
-  });
+  const auto acc =
+      b.loop(b.const_i64(0), k, b.const_i64(1), {b.full(0, 6, 16)}, [&](Val p, const Builder::Vals& v) -> Builder::Vals {
+        // a lies k-major (packed): column p of the tile is contiguous.
+        const Val x = b.load(a, a_start + p * m, {.rows = 6, .cols = 1, .row_stride = b.const_i64(1)});
+        const Val y = b.load(bb, b_start + p * n, {.rows = 1, .cols = 16});
+        return {b.fma(x, y, v[0])};
+      });
   b.store(c, row * n + col, acc[0], {.rows = 6, .cols = 16, .row_stride = n, .row_limit = m - row, .col_limit = n - col});
   return b.finish();
 }
@@ -110,24 +111,27 @@ TEST(Kernel, ThreadsCompileAndLaunchSideBySide) {
 TEST(Kernel, ErrorsOfTheBuilderNameTheLineOfTheExpression) {
   Builder b("mixed");
   const Val i = b.i64("i"), f = b.f32("f");
+  const int line = __LINE__ + 2;
   try {
     (void)(i + f);
     FAIL();
   } catch (const Error& e) {
-    EXPECT_EQ(std::string(e.what()), fmt::format("[kernel mixed] kernel_test.cc:{}: add of i64 and f32: cast one first", __LINE__ - 3));
+    EXPECT_EQ(std::string(e.what()), fmt::format("[kernel mixed] kernel_test.cc:{}: add of i64 and f32: cast one first", line));
   }
 }
 
 TEST(KernelOnDisk, Child) {
   if (!std::getenv("BGL_TEST_CHILD")) GTEST_SKIP() << "run by the next test";
   ASSERT_TRUE(compile_kernel(scale_function("kept")).ok());
-  std::printf("compiled %d, from disk %d\n", static_cast<int>(kernel_counters().compiled), static_cast<int>(kernel_counters().from_disk));
+  std::printf("compiled %d, from disk %d\n", static_cast<int>(kernel_counters().compiled),
+              static_cast<int>(kernel_counters().from_disk));
 }
 
 std::string run_child(const std::string& cache, const char* settings = "") {
   char self[4096] = {};
   EXPECT_GT(readlink("/proc/self/exe", self, sizeof self - 1), 0);
-  const std::string command = fmt::format("BGL_TEST_CHILD=1 BGL_CACHE_DIR={} {} {} --gtest_filter=KernelOnDisk.Child 2>&1", cache, settings, self);
+  const std::string command =
+      fmt::format("BGL_TEST_CHILD=1 BGL_CACHE_DIR={} {} {} --gtest_filter=KernelOnDisk.Child 2>&1", cache, settings, self);
   std::string out;
   FILE* pipe = popen(command.c_str(), "r");
   char line[512];
@@ -142,7 +146,8 @@ std::string run_child(const std::string& cache, const char* settings = "") {
 TEST(KernelOnDisk, WithoutLlvmTheNextEngineRunsAndSaysSo) {
   if (machine().engine != "llvm") GTEST_SKIP() << "libLLVM 19 is not installed";
   EXPECT_EQ(run_child("", "BGL_LLVM=/nonexistent BGL_CXX=/nonexistent"),
-            "bgl: warning: kernels are interpreted, about a thousand times slower: install libllvm19, or a C++ compiler\ncompiled 1, from disk 0\n");
+            "bgl: warning: kernels are interpreted, about a thousand times slower: install libllvm19, or a C++ "
+            "compiler\ncompiled 1, from disk 0\n");
   const std::string broken = run_child("", "BGL_LLVM=/etc/hostname BGL_CXX=/nonexistent");
   EXPECT_TRUE(broken.starts_with("bgl: warning: device cpu: compile: libLLVM 19 cannot be opened (/etc/hostname: ")) << broken;
   EXPECT_TRUE(broken.ends_with("; install libllvm19; trying its next dialect\ncompiled 1, from disk 0\n")) << broken;
@@ -161,7 +166,8 @@ TEST(KernelOnDisk, ASecondProcessLoadsWhatTheFirstCompiled) {
   const std::string path = files.gl_pathv[0];
   globfree(&files);
   ASSERT_EQ(truncate(path.c_str(), 100), 0);
-  EXPECT_EQ(run_child(cache), fmt::format("bgl: warning: cached kernel {} is cut short: compiling again\ncompiled 1, from disk 0\n", path));
+  EXPECT_EQ(run_child(cache),
+            fmt::format("bgl: warning: cached kernel {} is cut short: compiling again\ncompiled 1, from disk 0\n", path));
   EXPECT_EQ(run_child(cache), "compiled 0, from disk 1\n");
 }
 

@@ -1,6 +1,6 @@
-// Each function reduces its argument to a short interval, takes a minimax polynomial there and puts the parts together with integer
-// work on the exponent. The coefficients were fitted by Remez exchange in 60-digit arithmetic against the weight of the final
-// relative error, then rounded.
+// Each function reduces its argument to a short interval, takes a minimax polynomial there and puts the parts together with
+// integer work on the exponent. The coefficients were fitted by Remez exchange in 60-digit arithmetic against the weight of the
+// final relative error, then rounded.
 #include "lang/math.h"
 
 #include <initializer_list>
@@ -52,8 +52,8 @@ struct Math {
   // e^x for |x| < 88; outside it the result means nothing.
   Val exp_inside(Val x) const {
     const Reduced at = by_ln2(x);
-    const Val q = polynomial(at.rest, {0.4999999403953552, 0.16666515171527863, 0.04166845604777336, 0.008369418792426586,
-                                       0.0013813144760206342});
+    const Val q = polynomial(
+        at.rest, {0.4999999403953552, 0.16666515171527863, 0.04166845604777336, 0.008369418792426586, 0.0013813144760206342});
     const Val p = b.fma(q, at.rest * at.rest, at.rest) + 1.0;
     // The low bits of `biased` are n; shifted into the exponent they multiply by 2^n.
     return real(bits(p) + b.shl(bits(at.biased), i(23)));
@@ -77,7 +77,8 @@ Val sine_or_cosine(Builder& builder, Val argument, int64_t quarter) {
   const Val turn = m.bits(biased) + m.i(quarter);
   const Val odd = builder.cmp_ne(builder.logical_and(turn, m.i(1)), m.i(0));
   Val sign = builder.shl(builder.logical_and(turn, m.i(2)), m.i(30));
-  if (quarter == 0) sign = builder.binary(Op::kXor, sign, builder.logical_and(m.bits(argument), m.i(-2147483648ll)));  // sine is odd
+  if (quarter == 0)
+    sign = builder.binary(Op::kXor, sign, builder.logical_and(m.bits(argument), m.i(-2147483648ll)));  // sine is odd
   const Val value = m.real(builder.binary(Op::kXor, m.bits(builder.select(odd, cosine, sine)), sign));
   return builder.max(builder.min(value, m.f(1.0, x)), m.f(-1.0, x));
 }
@@ -127,8 +128,11 @@ Val erf(Builder& b, Val x) {
   const Math m{b};
   const Val t = b.min(b.abs(x), m.f(4.0, x));
   const Val s = t * t;
-  const Val small = b.fma(t, m.polynomial(s, {0.12837916612625122, -0.37612631916999817, 0.11283676326274872, -0.026858344674110413,
-                                              0.0051984628662467, -0.0008114048978313804, 8.251006511272863e-05}), t);
+  const Val small =
+      b.fma(t,
+            m.polynomial(s, {0.12837916612625122, -0.37612631916999817, 0.11283676326274872, -0.026858344674110413,
+                             0.0051984628662467, -0.0008114048978313804, 8.251006511272863e-05}),
+            t);
   // 1 - erf t = e^{-(t + t g(t))}, from 0.92 on.
   const Val g = m.polynomial(t, {0.128702774643898, 0.634917676448822, 0.10664590448141098, -0.024134274572134018,
                                  0.0038278258871287107, -0.0003706249699462205, 1.6215624782489613e-05});

@@ -1,8 +1,8 @@
-// Elementary functions as tile code, on f32 tiles of any shape: kernels call no outside symbol, and every printer and device gives
-// the same bits. Errors are against the exact value, for all finite arguments whose result is a normal number:
+// Elementary functions as tile code, on f32 tiles of any shape: kernels call no outside symbol, and every printer and device
+// gives the same bits. Errors are against the exact value, for all finite arguments whose result is a normal number:
 //   exp, log 1.2 ulp; tanh, erf, sigmoid 3 ulp; sin, cos 1.6 ulp for |x| <= pi and an absolute 2e-7 up to |x| = 1e5.
-// Results below 2^-126 are flushed to 0. NaN gives NaN, infinities their limits: exp(-inf) = 0, log(0) = -inf, log(x < 0) = NaN,
-// tanh(inf) = 1, sin(inf) = NaN. Beyond |x| = 1e5 sin and cos stay within [-1, 1] but lose their meaning.
+// Results below 2^-126 are flushed to 0. NaN gives NaN, infinities their limits: exp(-inf) = 0, log(0) = -inf, log(x < 0) =
+// NaN, tanh(inf) = 1, sin(inf) = NaN. Beyond |x| = 1e5 sin and cos stay within [-1, 1] but lose their meaning.
 #pragma once
 
 #include "lang/builder.h"

@@ -13,7 +13,8 @@ namespace {
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
-// Twelve chains of multiply-add in registers: enough to fill two pipes of four to five cycles, few enough for sixteen registers.
+// Twelve chains of multiply-add in registers: enough to fill two pipes of four to five cycles, few enough for sixteen
+// registers.
 Function peak_function(int chains) {
   Builder b("measure_peak");
   const Val out = b.pointer("out", Mem::f32), steps = b.i64("steps"), factor = b.f32("factor");

@@ -9,9 +9,10 @@
 namespace bgl::lang {
 namespace {
 
-// What every text begins with. The conversions are those of internal/half.h; memcpy and memset are here because a compiler may make
-// calls of loops, and a kernel calls no outside symbol.
-constexpr const char* kPrelude = R"(typedef unsigned char u8; typedef signed char i8; typedef unsigned short u16; typedef int i32; typedef unsigned u32;
+// What every text begins with. The conversions are those of internal/half.h; memcpy and memset are here because a compiler may
+// make calls of loops, and a kernel calls no outside symbol.
+constexpr const char* kPrelude =
+    R"(typedef unsigned char u8; typedef signed char i8; typedef unsigned short u16; typedef int i32; typedef unsigned u32;
 typedef long long i64; typedef unsigned long long u64;
 extern "C" __attribute__((visibility("hidden"), used)) void* memcpy(void* to, const void* from, unsigned long n) {
   for (unsigned long k = 0; k < n; ++k) ((volatile u8*)to)[k] = ((const u8*)from)[k];
@@ -63,8 +64,10 @@ class CxxPrinter {
 
   std::string print() {
     text_ = kPrelude;
-    text_ += fmt::format("extern \"C\" __attribute__((visibility(\"default\"))) void {}(const u64* args, i64 pid0_begin, i64 pid0_end, "
-                         "i64 pid1, i64 pid2) {{\n", fn_.name);
+    text_ += fmt::format(
+        "extern \"C\" __attribute__((visibility(\"default\"))) void {}(const u64* args, i64 pid0_begin, i64 pid0_end, "
+        "i64 pid1, i64 pid2) {{\n",
+        fn_.name);
     for (size_t id = 0; id < fn_.insts.size(); ++id) {
       const Inst& i = fn_.insts[id];
       if (i.op != Op::kParam) continue;
@@ -126,28 +129,48 @@ class CxxPrinter {
 void CxxPrinter::inst(int id, int depth) {
   const Inst& i = fn_.at(id);
   switch (i.op) {
-    case Op::kParam: case Op::kArg: return;
-    case Op::kProgramId: return line(depth, "const i64 v{}[1] = {{pid{}}};", id, i.imm);
-    case Op::kConst: return each(id, depth, number(i.type.elem, i.imm, i.fimm));
-    case Op::kIota: case Op::kRowIota: return each(id, depth, "k");
+    case Op::kParam:
+    case Op::kArg:
+      return;
+    case Op::kProgramId:
+      return line(depth, "const i64 v{}[1] = {{pid{}}};", id, i.imm);
+    case Op::kConst:
+      return each(id, depth, number(i.type.elem, i.imm, i.fimm));
+    case Op::kIota:
+    case Op::kRowIota:
+      return each(id, depth, "k");
     case Op::kScratch:
       line(depth, "alignas(64) {0} s{1}[{2}]; {0}* const v{1} = s{1};", memory_name(i.type.mem), id, i.imm);
       return;
-    case Op::kNeg: case Op::kAbs: case Op::kSqrt: case Op::kCast: case Op::kBitcast: return each(id, depth, conversion(i));
+    case Op::kNeg:
+    case Op::kAbs:
+    case Op::kSqrt:
+    case Op::kCast:
+    case Op::kBitcast:
+      return each(id, depth, conversion(i));
     case Op::kBroadcast: {
       const Type& t = type(i.in[0]);
-      return each(id, depth, fmt::format("v{}[{} * {} + {}]", i.in[0], t.rows == 1 ? "0" : fmt::format("k / {}", i.type.cols), t.cols,
-                                         t.cols == 1 ? "0" : fmt::format("k % {}", i.type.cols)));
+      return each(id, depth,
+                  fmt::format("v{}[{} * {} + {}]", i.in[0], t.rows == 1 ? "0" : fmt::format("k / {}", i.type.cols), t.cols,
+                              t.cols == 1 ? "0" : fmt::format("k % {}", i.type.cols)));
     }
     case Op::kFma:
       if (fma_) return each(id, depth, fmt::format("__builtin_fmaf(v{}[k], v{}[k], v{}[k])", i.in[0], i.in[1], i.in[2]));
       return each(id, depth, fmt::format("v{}[k] * v{}[k] + v{}[k]", i.in[0], i.in[1], i.in[2]));
-    case Op::kSelect: return each(id, depth, fmt::format("v{}[k] ? v{}[k] : v{}[k]", i.in[0], i.in[1], i.in[2]));
-    case Op::kReduce: return reduce(id, depth);
-    case Op::kLoad: case Op::kStore: case Op::kGather: case Op::kScatter: return access(id, depth);
-    case Op::kFor: return loop(i, depth);
+    case Op::kSelect:
+      return each(id, depth, fmt::format("v{}[k] ? v{}[k] : v{}[k]", i.in[0], i.in[1], i.in[2]));
+    case Op::kReduce:
+      return reduce(id, depth);
+    case Op::kLoad:
+    case Op::kStore:
+    case Op::kGather:
+    case Op::kScatter:
+      return access(id, depth);
+    case Op::kFor:
+      return loop(i, depth);
     case Op::kResult: {
-      // The carried array itself: it is not written after its loop, unless the loop runs again, and then this is printed again too.
+      // The carried array itself: it is not written after its loop, unless the loop runs again, and then this is printed again
+      // too.
       const int from = fn_.at(i.in[0]).args[static_cast<size_t>(i.imm) + 1];
       if (i.type.is_pointer) return line(depth, "{}* const v{} = v{};", memory_name(i.type.mem), id, from);
       return each(id, depth, fmt::format("v{}[k]", from));
@@ -160,7 +183,8 @@ void CxxPrinter::inst(int id, int depth) {
         body(i.other_body, depth + 1);
       }
       return line(depth, "}}");
-    default: return each(id, depth, arithmetic(i));
+    default:
+      return each(id, depth, arithmetic(i));
   }
 }
 
@@ -173,7 +197,8 @@ void CxxPrinter::loop(const Inst& i, int depth) {
       each(arg, depth, fmt::format("v{}[k]", i.in[c + 2]));
     }
   }
-  line(depth, "for (i64 v{0}[1] = {{v{1}[0]}}; v{0}[0] < v{2}[0]; v{0}[0] += v{3}[0]) {{", i.args[0], i.in[0], i.in[1], i.in[2]);
+  line(depth, "for (i64 v{0}[1] = {{v{1}[0]}}; v{0}[0] < v{2}[0]; v{0}[0] += v{3}[0]) {{", i.args[0], i.in[0], i.in[1],
+       i.in[2]);
   body(i.body, depth + 1);
   for (size_t c = 0; c < i.yields.size(); ++c) {
     const Type& t = type(i.yields[c]);
@@ -200,12 +225,17 @@ std::string CxxPrinter::conversion(const Inst& i) const {
   const Elem e = i.type.elem, from = type(i.in[0]).elem;
   const char* wide = e == Elem::i64 ? "u64" : "u32";
   switch (i.op) {
-    case Op::kNeg: return e == Elem::f32 ? "-" + x : fmt::format("({})(0 - ({}){})", type_name(e), wide, x);
+    case Op::kNeg:
+      return e == Elem::f32 ? "-" + x : fmt::format("({})(0 - ({}){})", type_name(e), wide, x);
     case Op::kAbs:
-      return e == Elem::f32 ? fmt::format("__builtin_fabsf({})", x) : fmt::format("{1} < 0 ? ({0})(0 - ({2}){1}) : {1}", type_name(e), x, wide);
-    case Op::kSqrt: return fmt::format("__builtin_sqrtf({})", x);
-    case Op::kBitcast: return e == Elem::f32 ? fmt::format("as_f32((u32){})", x) : fmt::format("(i32)as_bits({})", x);
-    default: return from == e ? x : fmt::format("({}){}", type_name(e), x);
+      return e == Elem::f32 ? fmt::format("__builtin_fabsf({})", x)
+                            : fmt::format("{1} < 0 ? ({0})(0 - ({2}){1}) : {1}", type_name(e), x, wide);
+    case Op::kSqrt:
+      return fmt::format("__builtin_sqrtf({})", x);
+    case Op::kBitcast:
+      return e == Elem::f32 ? fmt::format("as_f32((u32){})", x) : fmt::format("(i32)as_bits({})", x);
+    default:
+      return from == e ? x : fmt::format("({}){}", type_name(e), x);
   }
 }
 
@@ -219,24 +249,42 @@ std::string CxxPrinter::arithmetic(const Inst& i) const {
     return real ? fmt::format("{} {} {}", a, op, b) : fmt::format("({0})(({1}){2} {3} ({1}){4})", type, wide, a, op, b);
   };
   switch (i.op) {
-    case Op::kAdd: return wrapping("+");
-    case Op::kSub: return wrapping("-");
-    case Op::kMul: return wrapping("*");
-    case Op::kDiv: return fmt::format("{} / {}", a, b);
-    case Op::kRem: return fmt::format("{} % {}", a, b);
-    case Op::kMin: return joined(ReduceKind::kMin, e, a, b);
-    case Op::kMax: return joined(ReduceKind::kMax, e, a, b);
-    case Op::kAnd: return fmt::format("{} & {}", a, b);
-    case Op::kOr: return fmt::format("{} | {}", a, b);
-    case Op::kXor: return fmt::format("{} ^ {}", a, b);
-    case Op::kShl: return wrapping("<<");
-    case Op::kShr: return wrapping(">>");
-    case Op::kEq: return fmt::format("{} == {}", a, b);
-    case Op::kNe: return fmt::format("{} != {}", a, b);
-    case Op::kLt: return fmt::format("{} < {}", a, b);
-    case Op::kLe: return fmt::format("{} <= {}", a, b);
-    case Op::kGt: return fmt::format("{} > {}", a, b);
-    default: return fmt::format("{} >= {}", a, b);
+    case Op::kAdd:
+      return wrapping("+");
+    case Op::kSub:
+      return wrapping("-");
+    case Op::kMul:
+      return wrapping("*");
+    case Op::kDiv:
+      return fmt::format("{} / {}", a, b);
+    case Op::kRem:
+      return fmt::format("{} % {}", a, b);
+    case Op::kMin:
+      return joined(ReduceKind::kMin, e, a, b);
+    case Op::kMax:
+      return joined(ReduceKind::kMax, e, a, b);
+    case Op::kAnd:
+      return fmt::format("{} & {}", a, b);
+    case Op::kOr:
+      return fmt::format("{} | {}", a, b);
+    case Op::kXor:
+      return fmt::format("{} ^ {}", a, b);
+    case Op::kShl:
+      return wrapping("<<");
+    case Op::kShr:
+      return wrapping(">>");
+    case Op::kEq:
+      return fmt::format("{} == {}", a, b);
+    case Op::kNe:
+      return fmt::format("{} != {}", a, b);
+    case Op::kLt:
+      return fmt::format("{} < {}", a, b);
+    case Op::kLe:
+      return fmt::format("{} <= {}", a, b);
+    case Op::kGt:
+      return fmt::format("{} > {}", a, b);
+    default:
+      return fmt::format("{} >= {}", a, b);
   }
 }
 
@@ -254,7 +302,8 @@ void CxxPrinter::reduce(int id, int depth) {
     line(depth + 1, "{} t[{}];", type_name(t.elem), t.cols);
     line(depth + 1, "for (int c = 0; c < {0}; ++c) t[c] = v{1}[r * {0} + c];", t.cols, i.in[0]);
     for (int half = t.cols / 2; half >= 1; half /= 2) {
-      line(depth + 1, "for (int c = 0; c < {}; ++c) t[c] = {};", half, joined(i.reduce, t.elem, "t[c]", fmt::format("t[c + {}]", half)));
+      line(depth + 1, "for (int c = 0; c < {}; ++c) t[c] = {};", half,
+           joined(i.reduce, t.elem, "t[c]", fmt::format("t[c + {}]", half)));
     }
     line(depth + 1, "v{}[r] = t[0];", id);
   }

@@ -1,5 +1,5 @@
-// Prints a kernel as plain C++17 text for a system compiler: loops over small arrays, no vector types, no includes. The entry is the
-// one of print_llvm.h. To be compiled with -O2 -ffp-contract=off -fno-strict-aliasing.
+// Prints a kernel as plain C++17 text for a system compiler: loops over small arrays, no vector types, no includes. The entry
+// is the one of print_llvm.h. To be compiled with -O2 -ffp-contract=off -fno-strict-aliasing.
 #pragma once
 
 #include <string>

@@ -76,13 +76,14 @@ std::string LlvmPrinter::print() {
   std::string entry;
   for (size_t p = 0; p < fn_.params.size(); ++p) {
     const std::string type = type_of(fn_.params[p].type);
-    entry += fmt::format("  %s{0} = getelementptr i8, ptr %args, i64 {1}\n  %p{0} = load {2}, ptr %s{0}, align 8\n", p, p * 8, type);
+    entry +=
+        fmt::format("  %s{0} = getelementptr i8, ptr %args, i64 {1}\n  %p{0} = load {2}, ptr %s{0}, align 8\n", p, p * 8, type);
   }
   start_block("head");
   body(fn_.body);
   const std::string last = block_;
-  std::string text = fmt::format("define void @{}(ptr %args, i64 %pid0_begin, i64 %pid0_end, i64 %pid1, i64 %pid2) #0 {{\nentry:\n",
-                                 fn_.name);
+  std::string text =
+      fmt::format("define void @{}(ptr %args, i64 %pid0_begin, i64 %pid0_end, i64 %pid1, i64 %pid2) #0 {{\nentry:\n", fn_.name);
   text += allocas_ + entry;
   text += "  %some = icmp slt i64 %pid0_begin, %pid0_end\n  br i1 %some, label %head, label %done\n";
   text += fmt::format("head:\n  %pid0 = phi i64 [ %pid0_begin, %entry ], [ %pid0_next, %{} ]\n", last);
@@ -90,9 +91,10 @@ std::string LlvmPrinter::print() {
   text += "  %pid0_next = add i64 %pid0, 1\n  %more = icmp slt i64 %pid0_next, %pid0_end\n";
   text += "  br i1 %more, label %head, label %done\ndone:\n  ret void\n}\n";
   for (const std::string& d : declared_) text += d + "\n";
-  text += fmt::format("attributes #0 = {{ nounwind \"no-builtins\" \"target-cpu\"=\"x86-64\" \"target-features\"=\"{}\" "
-                      "\"prefer-vector-width\"=\"{}\" \"frame-pointer\"=\"none\" }}\n",
-                      target_.features, target_.vector_floats * 32);
+  text += fmt::format(
+      "attributes #0 = {{ nounwind \"no-builtins\" \"target-cpu\"=\"x86-64\" \"target-features\"=\"{}\" "
+      "\"prefer-vector-width\"=\"{}\" \"frame-pointer\"=\"none\" }}\n",
+      target_.features, target_.vector_floats * 32);
   return text;
 }
 
@@ -106,34 +108,88 @@ void LlvmPrinter::inst(int id) {
   Rows& out = values_[static_cast<size_t>(id)];
   const auto rows = static_cast<size_t>(i.type.rows);
   switch (i.op) {
-    case Op::kParam: case Op::kArg: return;
-    case Op::kProgramId: out = {fmt::format("%pid{}", i.imm)}; return;
-    case Op::kConst: out.assign(rows, constant(i.type.elem, i.type.cols, i.imm, i.fimm)); return;
-    case Op::kIota: out = {iota(type_of(i.type.elem), i.type.cols, 0)}; return;
+    case Op::kParam:
+    case Op::kArg:
+      return;
+    case Op::kProgramId:
+      out = {fmt::format("%pid{}", i.imm)};
+      return;
+    case Op::kConst:
+      out.assign(rows, constant(i.type.elem, i.type.cols, i.imm, i.fimm));
+      return;
+    case Op::kIota:
+      out = {iota(type_of(i.type.elem), i.type.cols, 0)};
+      return;
     case Op::kRowIota:
       for (size_t r = 0; r < rows; ++r) out.push_back(std::to_string(r));
       return;
-    case Op::kScratch: out = {alloca_of(fmt::format("[{} x {}]", i.imm, memory_type(i.type.mem)), 64)}; return;
-    case Op::kNeg: case Op::kAbs: case Op::kSqrt: case Op::kBitcast: out = unary(i); return;
-    case Op::kCast: out = cast(i); return;
-    case Op::kBroadcast: out = broadcast(i); return;
-    case Op::kAdd: case Op::kSub: case Op::kMul: case Op::kDiv: case Op::kRem: case Op::kMin: case Op::kMax: case Op::kAnd:
-    case Op::kOr: case Op::kXor: case Op::kShl: case Op::kShr: case Op::kEq: case Op::kNe: case Op::kLt: case Op::kLe:
-    case Op::kGt: case Op::kGe: out = binary(i); return;
-    case Op::kFma: out = fma(i); return;
-    case Op::kSelect: out = select(i); return;
-    case Op::kReduce: out = reduce(i); return;
-    case Op::kLoad: out = load(i); return;
-    case Op::kStore: store(i); return;
-    case Op::kGather: out = gather(i); return;
-    case Op::kScatter: scatter(i); return;
-    case Op::kFor: loop(id); return;
+    case Op::kScratch:
+      out = {alloca_of(fmt::format("[{} x {}]", i.imm, memory_type(i.type.mem)), 64)};
+      return;
+    case Op::kNeg:
+    case Op::kAbs:
+    case Op::kSqrt:
+    case Op::kBitcast:
+      out = unary(i);
+      return;
+    case Op::kCast:
+      out = cast(i);
+      return;
+    case Op::kBroadcast:
+      out = broadcast(i);
+      return;
+    case Op::kAdd:
+    case Op::kSub:
+    case Op::kMul:
+    case Op::kDiv:
+    case Op::kRem:
+    case Op::kMin:
+    case Op::kMax:
+    case Op::kAnd:
+    case Op::kOr:
+    case Op::kXor:
+    case Op::kShl:
+    case Op::kShr:
+    case Op::kEq:
+    case Op::kNe:
+    case Op::kLt:
+    case Op::kLe:
+    case Op::kGt:
+    case Op::kGe:
+      out = binary(i);
+      return;
+    case Op::kFma:
+      out = fma(i);
+      return;
+    case Op::kSelect:
+      out = select(i);
+      return;
+    case Op::kReduce:
+      out = reduce(i);
+      return;
+    case Op::kLoad:
+      out = load(i);
+      return;
+    case Op::kStore:
+      store(i);
+      return;
+    case Op::kGather:
+      out = gather(i);
+      return;
+    case Op::kScatter:
+      scatter(i);
+      return;
+    case Op::kFor:
+      loop(id);
+      return;
     case Op::kResult: {
       const Inst& l = fn_.at(i.in[0]);
       out = at(l.args[static_cast<size_t>(i.imm) + 1]);  // the loop's header dominates what follows it
       return;
     }
-    case Op::kIf: branch(i); return;
+    case Op::kIf:
+      branch(i);
+      return;
   }
 }
 
@@ -220,8 +276,10 @@ Rows LlvmPrinter::cast(const Inst& i) {
       const std::string raw = emit("fptosi {} {} to {}", source, x, type);
       out.push_back(emit("freeze {} {}", type, raw));
     } else {
-      const char* op = to == Elem::f32 ? (from == Elem::i1 ? "uitofp" : "sitofp") : from == Elem::i1 ? "zext"
-                       : from == Elem::i32 ? "sext" : "trunc";
+      const char* op = to == Elem::f32     ? (from == Elem::i1 ? "uitofp" : "sitofp")
+                       : from == Elem::i1  ? "zext"
+                       : from == Elem::i32 ? "sext"
+                                           : "trunc";
       out.push_back(emit("{} {} {} to {}", op, source, x, type));
     }
   }
@@ -238,23 +296,41 @@ std::string LlvmPrinter::extremum(bool max, Elem e, int cols, const std::string&
 namespace {
 const char* operation(Op op, bool real, bool boolean) {
   switch (op) {
-    case Op::kAdd: return real ? "fadd" : "add";
-    case Op::kSub: return real ? "fsub" : "sub";
-    case Op::kMul: return real ? "fmul" : "mul";
-    case Op::kDiv: return real ? "fdiv" : "sdiv";
-    case Op::kRem: return "srem";
-    case Op::kAnd: return "and";
-    case Op::kOr: return "or";
-    case Op::kXor: return "xor";
-    case Op::kShl: return "shl";
-    case Op::kShr: return "lshr";
-    case Op::kEq: return real ? "fcmp oeq" : "icmp eq";
-    case Op::kNe: return real ? "fcmp une" : "icmp ne";
-    case Op::kLt: return real ? "fcmp olt" : boolean ? "icmp ult" : "icmp slt";
-    case Op::kLe: return real ? "fcmp ole" : boolean ? "icmp ule" : "icmp sle";
-    case Op::kGt: return real ? "fcmp ogt" : boolean ? "icmp ugt" : "icmp sgt";
-    case Op::kGe: return real ? "fcmp oge" : boolean ? "icmp uge" : "icmp sge";
-    default: BGL_CHECK(false, "{} is no binary operation", name_of(op)); return "";
+    case Op::kAdd:
+      return real ? "fadd" : "add";
+    case Op::kSub:
+      return real ? "fsub" : "sub";
+    case Op::kMul:
+      return real ? "fmul" : "mul";
+    case Op::kDiv:
+      return real ? "fdiv" : "sdiv";
+    case Op::kRem:
+      return "srem";
+    case Op::kAnd:
+      return "and";
+    case Op::kOr:
+      return "or";
+    case Op::kXor:
+      return "xor";
+    case Op::kShl:
+      return "shl";
+    case Op::kShr:
+      return "lshr";
+    case Op::kEq:
+      return real ? "fcmp oeq" : "icmp eq";
+    case Op::kNe:
+      return real ? "fcmp une" : "icmp ne";
+    case Op::kLt:
+      return real ? "fcmp olt" : boolean ? "icmp ult" : "icmp slt";
+    case Op::kLe:
+      return real ? "fcmp ole" : boolean ? "icmp ule" : "icmp sle";
+    case Op::kGt:
+      return real ? "fcmp ogt" : boolean ? "icmp ugt" : "icmp sgt";
+    case Op::kGe:
+      return real ? "fcmp oge" : boolean ? "icmp uge" : "icmp sge";
+    default:
+      BGL_CHECK(false, "{} is no binary operation", name_of(op));
+      return "";
   }
 }
 }  // namespace
@@ -327,7 +403,8 @@ Rows LlvmPrinter::reduce(const Inst& i) {
     for (int cols = t.cols; cols > 1; cols /= 2) {
       const std::string type = vec(type_of(t.elem), cols);
       if (cols == 2) {
-        const std::string first = emit("extractelement {} {}, i64 0", type, row), second = emit("extractelement {} {}, i64 1", type, row);
+        const std::string first = emit("extractelement {} {}, i64 0", type, row),
+                          second = emit("extractelement {} {}, i64 1", type, row);
         row = join(i.reduce, t.elem, 1, first, second);
         continue;
       }

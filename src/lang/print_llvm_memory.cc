@@ -1,6 +1,6 @@
-// Loads and stores. A tile that lies in memory row by row is moved by vector accesses. Limits become masked vector accesses where
-// the machine has them; where it has not, and where masked stores are slow (AVX2), a test for the full tile comes first and only a
-// tile at an edge takes the slow way: masks, or a copy through a small buffer in a loop, which keeps the code short.
+// Loads and stores. A tile that lies in memory row by row is moved by vector accesses. Limits become masked vector accesses
+// where the machine has them; where it has not, and where masked stores are slow (AVX2), a test for the full tile comes first
+// and only a tile at an edge takes the slow way: masks, or a copy through a small buffer in a loop, which keeps the code short.
 #include "lang/internal/llvm_printer.h"
 
 namespace bgl::lang::internal {
@@ -14,11 +14,18 @@ bool has_limit(const Inst& i) { return (i.imm & 3) != 0; }
 
 std::string LlvmPrinter::memory_type(Mem m) {
   switch (m) {
-    case Mem::i8: case Mem::u8: return "i8";
-    case Mem::bf16: case Mem::f16: return "i16";
-    case Mem::i32: return "i32";
-    case Mem::i64: return "i64";
-    case Mem::f32: return "float";
+    case Mem::i8:
+    case Mem::u8:
+      return "i8";
+    case Mem::bf16:
+    case Mem::f16:
+      return "i16";
+    case Mem::i32:
+      return "i32";
+    case Mem::i64:
+      return "i64";
+    case Mem::f32:
+      return "float";
   }
   return "float";
 }
@@ -41,7 +48,8 @@ Rows LlvmPrinter::either(const std::string& condition, const std::string& type, 
   line("br label %{}", after);
   start_block(after);
   Rows out;
-  for (size_t r = 0; r < a.size(); ++r) out.push_back(emit("phi {} [ {}, %{} ], [ {}, %{} ]", type, a[r], from_a, b[r], from_b));
+  for (size_t r = 0; r < a.size(); ++r)
+    out.push_back(emit("phi {} [ {}, %{} ], [ {}, %{} ]", type, a[r], from_a, b[r], from_b));
   return out;
 }
 
@@ -70,7 +78,8 @@ std::string LlvmPrinter::row_mask(const Inst& i, int row) {
   if (i.imm & 1) in_rows = emit("icmp sgt i64 {}, {}", scalar(i.in[kRowLimit]), row);
   if (!(i.imm & 2)) return splat("i1", cols, in_rows);
   // The limit is brought into 0..cols, so that the comparison of the lanes needs no more than 32 bits.
-  const std::string low = call("i64", "llvm.smin.i64", "i64, i64", fmt::format("i64 {}, i64 {}", scalar(i.in[kColLimit]), cols));
+  const std::string low =
+      call("i64", "llvm.smin.i64", "i64, i64", fmt::format("i64 {}, i64 {}", scalar(i.in[kColLimit]), cols));
   const std::string both = call("i64", "llvm.smax.i64", "i64, i64", fmt::format("i64 {}, i64 0", low));
   limit = emit("trunc i64 {} to i32", both);
   if (!in_rows.empty()) limit = emit("select i1 {}, i32 {}, i32 0", in_rows, limit);
@@ -88,13 +97,15 @@ Rows LlvmPrinter::load(const Inst& i) {
   if (i.type.cols == 1 || is_const(i.in[kColStride], 0)) return load_column(i, mem);
   if (!is_const(i.in[kColStride], 1)) {
     if (!has_limit(i)) return load_lanes(i, mem);
-    return either(full_condition(i), type, [&] { return load_lanes(i, mem); }, [&] { return load_slowly(i, mem); });
+    return either(
+        full_condition(i), type, [&] { return load_lanes(i, mem); }, [&] { return load_slowly(i, mem); });
   }
   if (!has_limit(i)) return load_rows(i, mem, false);
   const bool mask = can_mask(mem, false);
   if (mask && (target_.avx512 || !(i.imm & 1))) return load_rows(i, mem, true);
-  return either(full_condition(i), type, [&] { return load_rows(i, mem, false); },
-                [&] { return mask ? load_rows(i, mem, true) : load_slowly(i, mem); });
+  return either(
+      full_condition(i), type, [&] { return load_rows(i, mem, false); },
+      [&] { return mask ? load_rows(i, mem, true) : load_slowly(i, mem); });
 }
 
 // One element for each row, splat over the columns of a tile whose columns lie on each other.
@@ -118,7 +129,8 @@ Rows LlvmPrinter::load_column(const Inst& i, Mem mem) {
     } else {
       value = splat(type_of(e), cols, value);
       if (has_limit(i)) {
-        value = emit("select {} {}, {} {}, {} {}", vec("i1", cols), row_mask(i, r), type_of(i.type), value, type_of(i.type), other);
+        value =
+            emit("select {} {}, {} {}, {} {}", vec("i1", cols), row_mask(i, r), type_of(i.type), value, type_of(i.type), other);
       }
     }
     out.push_back(value);
@@ -140,12 +152,13 @@ Rows LlvmPrinter::load_rows(const Inst& i, Mem mem, bool masked) {
     }
     const std::string mask = row_mask(i, r);
     const std::string element = mem == Mem::f32 ? "f32" : memory_type(mem);
-    const std::string raw = call(type, fmt::format("llvm.masked.load.v{}{}.p0", cols, element),
-                                 fmt::format("ptr, i32, {}, {}", mask_type, type),
-                                 fmt::format("ptr {}, i32 {}, {} {}, {} {}", address, mem_size(mem), mask_type, mask, type,
-                                             plain ? other : "zeroinitializer"));
+    const std::string raw =
+        call(type, fmt::format("llvm.masked.load.v{}{}.p0", cols, element), fmt::format("ptr, i32, {}, {}", mask_type, type),
+             fmt::format("ptr {}, i32 {}, {} {}, {} {}", address, mem_size(mem), mask_type, mask, type,
+                         plain ? other : "zeroinitializer"));
     std::string value = widen(mem, cols, raw);
-    if (!plain && i.fimm != 0) value = emit("select {} {}, {} {}, {} {}", mask_type, mask, type_of(i.type), value, type_of(i.type), other);
+    if (!plain && i.fimm != 0)
+      value = emit("select {} {}, {} {}, {} {}", mask_type, mask, type_of(i.type), value, type_of(i.type), other);
     out.push_back(value);
   }
   return out;
@@ -173,12 +186,15 @@ Rows LlvmPrinter::load_lanes(const Inst& i, Mem mem) {
 void LlvmPrinter::copy_loop(const Inst& i, Mem mem, const std::string& buffer, bool load) {
   auto clamp = [&](int bit, int place, int size) -> std::string {
     if (!(i.imm & bit)) return std::to_string(size);
-    return call("i64", "llvm.smin.i64", "i64, i64", fmt::format("i64 {}, i64 {}", scalar(i.in[static_cast<size_t>(place)]), size));
+    return call("i64", "llvm.smin.i64", "i64, i64",
+                fmt::format("i64 {}, i64 {}", scalar(i.in[static_cast<size_t>(place)]), size));
   };
   const std::string rows = clamp(1, kRowLimit, i.type.rows), cols = clamp(2, kColLimit, i.type.cols);
-  const std::string element = memory_type(mem), before = block_, r = fmt::format("%r{}", temps_++), c = fmt::format("%c{}", temps_++);
+  const std::string element = memory_type(mem), before = block_, r = fmt::format("%r{}", temps_++),
+                    c = fmt::format("%c{}", temps_++);
   const std::string next_r = fmt::format("%n{}", temps_++), next_c = fmt::format("%n{}", temps_++);
-  const std::string row = new_block(), row_in = new_block(), col = new_block(), col_in = new_block(), row_end = new_block(), end = new_block();
+  const std::string row = new_block(), row_in = new_block(), col = new_block(), col_in = new_block(), row_end = new_block(),
+                    end = new_block();
   line("br label %{}", row);
   start_block(row);
   line("{} = phi i64 [ 0, %{} ], [ {}, %{} ]", r, before, next_r, row_end);
@@ -241,7 +257,8 @@ void LlvmPrinter::store(const Inst& i) {
     store_rows(i, mem, rows, true);
   } else {
     const bool mask = vectors && can_mask(mem, false);
-    either(full_condition(i), "", whole, [&] { return mask ? store_rows(i, mem, rows, true) : store_slowly(i, mem, rows), Rows{}; });
+    either(full_condition(i), "", whole,
+           [&] { return mask ? store_rows(i, mem, rows, true) : store_slowly(i, mem, rows), Rows{}; });
   }
 }
 
@@ -333,7 +350,8 @@ void LlvmPrinter::scatter(const Inst& i) {
   for (size_t r = 0; r < at(i.in[1]).size(); ++r) {
     const std::string row = narrow(mem, cols, at(i.in[3])[r]);
     for (int c = 0; c < cols; ++c) {
-      const std::string offset = cols == 1 ? at(i.in[1])[r] : emit("extractelement <{} x i64> {}, i64 {}", cols, at(i.in[1])[r], c);
+      const std::string offset =
+          cols == 1 ? at(i.in[1])[r] : emit("extractelement <{} x i64> {}, i64 {}", cols, at(i.in[1])[r], c);
       std::string address = emit("getelementptr {}, ptr {}, i64 {}", memory_type(mem), scalar(i.in[0]), offset);
       if (i.in[2] >= 0) {
         const std::string& mask = at(i.in[2])[r];
@@ -348,10 +366,16 @@ void LlvmPrinter::scatter(const Inst& i) {
 std::string LlvmPrinter::widen(Mem mem, int cols, const std::string& raw) {
   const std::string from = vec(memory_type(mem), cols), i32 = vec("i32", cols);
   switch (mem) {
-    case Mem::f32: case Mem::i32: case Mem::i64: return raw;
-    case Mem::u8: return emit("zext {} {} to {}", from, raw, i32);
-    case Mem::i8: return emit("sext {} {} to {}", from, raw, i32);
-    case Mem::f16: return widen_f16(cols, raw);
+    case Mem::f32:
+    case Mem::i32:
+    case Mem::i64:
+      return raw;
+    case Mem::u8:
+      return emit("zext {} {} to {}", from, raw, i32);
+    case Mem::i8:
+      return emit("sext {} {} to {}", from, raw, i32);
+    case Mem::f16:
+      return widen_f16(cols, raw);
     case Mem::bf16: {
       const std::string wide = emit("zext {} {} to {}", from, raw, i32);
       const std::string high = emit("shl {} {}, {}", i32, wide, int_splat("i32", cols, 16));
@@ -365,9 +389,15 @@ std::string LlvmPrinter::narrow(Mem mem, int cols, const std::string& value) {
   const std::string to = vec(memory_type(mem), cols), i32 = vec("i32", cols), f32 = vec("float", cols);
   auto k = [&](int64_t v) { return int_splat("i32", cols, v); };
   switch (mem) {
-    case Mem::f32: case Mem::i32: case Mem::i64: return value;
-    case Mem::u8: case Mem::i8: return emit("trunc {} {} to {}", i32, value, to);
-    case Mem::f16: return narrow_f16(cols, value);
+    case Mem::f32:
+    case Mem::i32:
+    case Mem::i64:
+      return value;
+    case Mem::u8:
+    case Mem::i8:
+      return emit("trunc {} {} to {}", i32, value, to);
+    case Mem::f16:
+      return narrow_f16(cols, value);
     case Mem::bf16: {
       // Half a unit, less one where the kept part is even, then cut; a NaN is kept quiet instead.
       const std::string bits = emit("bitcast {} {} to {}", f32, value, i32);
@@ -386,7 +416,8 @@ std::string LlvmPrinter::narrow(Mem mem, int cols, const std::string& value) {
 }
 
 std::string LlvmPrinter::widen_f16(int cols, const std::string& raw) {
-  const std::string i16 = vec("i16", cols), half = vec("half", cols), f32 = vec("float", cols), i32 = vec("i32", cols), mask = vec("i1", cols);
+  const std::string i16 = vec("i16", cols), half = vec("half", cols), f32 = vec("float", cols), i32 = vec("i32", cols),
+                    mask = vec("i1", cols);
   if (target_.f16c) return emit("fpext {} {} to {}", half, emit("bitcast {} {} to {}", i16, raw, half), f32);
   auto k = [&](int64_t v) { return int_splat("i32", cols, v); };
   const std::string bits = emit("zext {} {} to {}", i16, raw, i32);
@@ -401,7 +432,8 @@ std::string LlvmPrinter::widen_f16(int cols, const std::string& raw) {
   const std::string is_special = emit("icmp sge {} {}, {}", i32, size, k(0x7c00));
   const std::string is_small = emit("icmp slt {} {}, {}", i32, size, k(0x400));
   const std::string count = emit("sitofp {} {} to {}", i32, size, f32);
-  const std::string tiny = emit("bitcast {} {} to {}", f32, emit("fmul {} {}, {}", f32, count, constant(Elem::f32, cols, 0, 0x1p-24)), i32);
+  const std::string tiny =
+      emit("bitcast {} {} to {}", f32, emit("fmul {} {}, {}", f32, count, constant(Elem::f32, cols, 0, 0x1p-24)), i32);
   auto choose = [&](const std::string& c, const std::string& a, const std::string& b) {
     return emit("select {} {}, {} {}, {} {}", mask, c, i32, a, i32, b);
   };
@@ -410,7 +442,8 @@ std::string LlvmPrinter::widen_f16(int cols, const std::string& raw) {
 }
 
 std::string LlvmPrinter::narrow_f16(int cols, const std::string& value) {
-  const std::string i16 = vec("i16", cols), half = vec("half", cols), f32 = vec("float", cols), i32 = vec("i32", cols), mask = vec("i1", cols);
+  const std::string i16 = vec("i16", cols), half = vec("half", cols), f32 = vec("float", cols), i32 = vec("i32", cols),
+                    mask = vec("i1", cols);
   if (target_.f16c) return emit("bitcast {} {} to {}", half, emit("fptrunc {} {} to {}", f32, value, half), i16);
   auto k = [&](int64_t v) { return int_splat("i32", cols, v); };
   const std::string bits = emit("bitcast {} {} to {}", f32, value, i32);
@@ -418,7 +451,8 @@ std::string LlvmPrinter::narrow_f16(int cols, const std::string& value) {
   const std::string sign = emit("lshr {} {}, {}", i32, emit("xor {} {}, {}", i32, bits, size), k(16));
   // Subnormal: adding 0.5, whose unit is 2^-24, rounds there. Normal: round as bf16 does. Large: infinity. NaN: quiet.
   const std::string real = emit("bitcast {} {} to {}", i32, size, f32);
-  const std::string pushed = emit("bitcast {} {} to {}", f32, emit("fadd {} {}, {}", f32, real, constant(Elem::f32, cols, 0, 0.5)), i32);
+  const std::string pushed =
+      emit("bitcast {} {} to {}", f32, emit("fadd {} {}, {}", f32, real, constant(Elem::f32, cols, 0, 0.5)), i32);
   const std::string tiny = emit("sub {} {}, {}", i32, pushed, k(0x3f000000));
   const std::string odd = emit("and {} {}, {}", i32, emit("lshr {} {}, {}", i32, size, k(13)), k(1));
   const std::string up = emit("add {} {}, {}", i32, odd, k(0xfff - (112ll << 23)));

@@ -68,7 +68,8 @@ void compare(const char* isa, const char* engine, uint32_t first, uint32_t count
     ASSERT_TRUE(device->launch(*queue, *binary, grid, kernel.slots(got)).ok());
     for (size_t i = 0; i < expected.size(); ++i) {
       const int64_t at = first_difference(kernel.types[i], expected[i], got[i]);
-      ASSERT_EQ(at, -1) << "seed " << seed << ", buffer " << i << " (" << name_of(kernel.types[i]) << ")\n" << print_for("tile", kernel.fn, device->description()).value();
+      ASSERT_EQ(at, -1) << "seed " << seed << ", buffer " << i << " (" << name_of(kernel.types[i]) << ")\n"
+                        << print_for("tile", kernel.fn, device->description()).value();
     }
   }
 }

@@ -22,8 +22,8 @@
 //     }
 //   }
 //
-// %0, %1, ... are the parameters, then values in order of appearance. "_" is an absent operand. A comment runs from # to the end of
-// the line, except that "@ file:line" there says where the statement came from.
+// %0, %1, ... are the parameters, then values in order of appearance. "_" is an absent operand. A comment runs from # to the
+// end of the line, except that "@ file:line" there says where the statement came from.
 #pragma once
 
 #include <string>

@@ -57,7 +57,9 @@ class Parser {
   std::string_view word() {  // letters, digits and what numbers are made of
     skip();
     size_t n = 0;
-    while (n < now_.size() && (std::isalnum(static_cast<unsigned char>(now_[n])) || now_[n] == '_' || now_[n] == '.' || now_[n] == '-' || now_[n] == '+')) ++n;
+    while (n < now_.size() && (std::isalnum(static_cast<unsigned char>(now_[n])) || now_[n] == '_' || now_[n] == '.' ||
+                               now_[n] == '-' || now_[n] == '+'))
+      ++n;
     const std::string_view out = now_.substr(0, n);
     now_.remove_prefix(n);
     return out;
@@ -230,7 +232,8 @@ Status Parser::statement(std::vector<int>& list, int depth) {
   }
   const std::string_view name = word();
   const auto op = operations().find(name);
-  if (op == operations().end() || op->second == Op::kParam || op->second == Op::kArg) return fault("'{}' is no operation", name);
+  if (op == operations().end() || op->second == Op::kParam || op->second == Op::kArg)
+    return fault("'{}' is no operation", name);
   if (op->second == Op::kFor) return loop(number, list, depth);
   if (op->second == Op::kIf) return branch(list, depth);
   const bool gives = op->second != Op::kStore && op->second != Op::kScatter;
@@ -262,7 +265,10 @@ Status Parser::details(Inst& i) {
     case Op::kConst:
       if (i.type.elem == Elem::f32) return real(i.fimm);
       return integer(i.imm);
-    case Op::kProgramId: case Op::kScratch: case Op::kResult: return integer(i.imm);
+    case Op::kProgramId:
+    case Op::kScratch:
+    case Op::kResult:
+      return integer(i.imm);
     case Op::kReduce: {
       const std::string_view kind = word();
       if (kind != "sum" && kind != "max" && kind != "min") return fault("'{}' is no reduction", kind);
@@ -270,14 +276,16 @@ Status Parser::details(Inst& i) {
       BGL_TRY(expect("axis"));
       return integer(i.imm);
     }
-    case Op::kLoad: case Op::kStore:
+    case Op::kLoad:
+    case Op::kStore:
       i.imm = (i.in.size() > 4 && i.in[4] >= 0 ? 1 : 0) | (i.in.size() > 5 && i.in[5] >= 0 ? 2 : 0);
       if (i.op == Op::kStore) return {};
       [[fallthrough]];
     case Op::kGather:
       BGL_TRY(expect("other"));
       return real(i.fimm);
-    default: return {};
+    default:
+      return {};
   }
 }
 

@@ -73,7 +73,8 @@ TEST(Text, SaysWhatIsWrongAndWhere) {
       {"kernel k(n: i64) {\n}\nx", "tile text line 3: 'x' after the kernel"},
       {"kernel k(n: i64) {\n  yield %0\n}", "tile text line 2: a yield that ends no loop"},
       {"kernel k(n: i64) {\n} else {\n}", "tile text line 2: an else that follows no if"},
-      {"kernel k(n: i64) {\n  %1 = cast %0 : f32  # @ a.cc:3\n  %2 = add %1, %0 : f32  # @ a.cc:4\n}", "[kernel k] a.cc:4: add: of f32 and i64"},
+      {"kernel k(n: i64) {\n  %1 = cast %0 : f32  # @ a.cc:3\n  %2 = add %1, %0 : f32  # @ a.cc:4\n}",
+       "[kernel k] a.cc:4: add: of f32 and i64"},
   };
   for (const auto& [text, message] : cases) EXPECT_EQ(parse_text(text).status().message(), message) << text;
 }
@@ -86,13 +87,21 @@ TEST(Text, SurvivesDamage) {
     for (int k = 0; k < 1 + round % 3; ++k) {
       const size_t at = rng() % bad.size();
       switch (rng() % 4) {
-        case 0: bad[at] = static_cast<char>(rng() % 96 + 32); break;
-        case 1: bad.erase(at, rng() % 8); break;
-        case 2: bad.insert(at, bad.substr(rng() % bad.size(), rng() % 30)); break;
-        default: bad.resize(at + 1);
+        case 0:
+          bad[at] = static_cast<char>(rng() % 96 + 32);
+          break;
+        case 1:
+          bad.erase(at, rng() % 8);
+          break;
+        case 2:
+          bad.insert(at, bad.substr(rng() % bad.size(), rng() % 30));
+          break;
+        default:
+          bad.resize(at + 1);
       }
     }
-    const auto fn = parse_text(bad);  // whatever it says, it may not crash, and what it accepts has a text that it accepts again
+    const auto fn =
+        parse_text(bad);  // whatever it says, it may not crash, and what it accepts has a text that it accepts again
     if (fn.ok()) {
       EXPECT_TRUE(parse_text(to_text(*fn)).ok());
     }

@@ -35,12 +35,15 @@ class Verifier {
     if (!is_identifier(fn_.name)) return invalid_argument("[kernel {}] the name is not a C identifier", fn_.name);
     for (const Param& p : fn_.params) {
       const bool good = p.type.is_pointer || p.type == Type{Elem::i64} || p.type == Type{Elem::f32};
-      if (!good) return invalid_argument("[kernel {}] parameter {} is {}, not a pointer, i64 or f32", fn_.name, p.name, type_text(p.type));
+      if (!good)
+        return invalid_argument("[kernel {}] parameter {} is {}, not a pointer, i64 or f32", fn_.name, p.name,
+                                type_text(p.type));
     }
     for (size_t id = 0; id < fn_.insts.size(); ++id) {
       const Inst& i = fn_.insts[id];
       if (i.op != Op::kParam) continue;
-      if (i.imm < 0 || i.imm >= static_cast<int64_t>(fn_.params.size()) || fn_.params[static_cast<size_t>(i.imm)].type != i.type) {
+      if (i.imm < 0 || i.imm >= static_cast<int64_t>(fn_.params.size()) ||
+          fn_.params[static_cast<size_t>(i.imm)].type != i.type) {
         return fault(i, "no such parameter");
       }
       in_scope_[id] = 1;
@@ -58,7 +61,8 @@ class Verifier {
 
   Status body(const std::vector<int>& list) {
     for (const int id : list) {
-      if (id < 0 || id >= static_cast<int>(fn_.insts.size())) return invalid_argument("[kernel {}] a body lists value {}, which is not there", fn_.name, id);
+      if (id < 0 || id >= static_cast<int>(fn_.insts.size()))
+        return invalid_argument("[kernel {}] a body lists value {}, which is not there", fn_.name, id);
       const Inst& i = fn_.at(id);
       if (i.op == Op::kParam || i.op == Op::kArg) return fault(i, "is listed in a body");
       if (seen_[static_cast<size_t>(id)]++) return fault(i, "is listed twice");
@@ -84,7 +88,8 @@ class Verifier {
       const bool may_lack = (access && (k == 4 || k == 5)) || ((i.op == Op::kGather || i.op == Op::kScatter) && k == 2);
       if (v == -1 && may_lack) continue;
       if (v < 0 || v >= static_cast<int>(fn_.insts.size())) return fault(i, "operand {} is absent", k);
-      if (!in_scope_[static_cast<size_t>(v)]) return fault(i, "operand {} is used before it is defined, or out of its scope", k);
+      if (!in_scope_[static_cast<size_t>(v)])
+        return fault(i, "operand {} is used before it is defined, or out of its scope", k);
     }
     return {};
   }
@@ -116,19 +121,31 @@ class Verifier {
 // One case for every operation, in the order of ir.h.
 Status Verifier::inst(const Inst& i) {
   const bool no_value = i.op == Op::kFor || i.op == Op::kIf;
-  if (!no_value && !good_shape(i.type)) return fault(i, "a tile of {} x {}: at most 64 rows, columns a power of two up to 64", i.type.rows, i.type.cols);
+  if (!no_value && !good_shape(i.type))
+    return fault(i, "a tile of {} x {}: at most 64 rows, columns a power of two up to 64", i.type.rows, i.type.cols);
   switch (i.op) {
-    case Op::kParam: case Op::kArg: return {};
-    case Op::kProgramId: return i.imm >= 0 && i.imm <= 2 ? gives(i, {Elem::i64}) : fault(i, "axis {}", i.imm);
-    case Op::kConst: return i.type.is_pointer ? fault(i, "of a pointer") : Status();
-    case Op::kIota: case Op::kRowIota: {
+    case Op::kParam:
+    case Op::kArg:
+      return {};
+    case Op::kProgramId:
+      return i.imm >= 0 && i.imm <= 2 ? gives(i, {Elem::i64}) : fault(i, "axis {}", i.imm);
+    case Op::kConst:
+      return i.type.is_pointer ? fault(i, "of a pointer") : Status();
+    case Op::kIota:
+    case Op::kRowIota: {
       if (i.type.elem != Elem::i64 && i.type.elem != Elem::i32) return fault(i, "of {}", name_of(i.type.elem));
       return (i.op == Op::kIota ? i.type.rows : i.type.cols) == 1 ? Status() : fault(i, "of {}", type_text(i.type));
     }
     case Op::kScratch:
       if (!i.type.is_pointer) return fault(i, "is no pointer");
       return i.imm >= 1 && i.imm <= (1 << 20) ? Status() : fault(i, "of {} elements: 1 to 1048576", i.imm);
-    case Op::kNeg: case Op::kAbs: case Op::kSqrt: case Op::kCast: case Op::kBitcast: case Op::kBroadcast: return unary(i);
+    case Op::kNeg:
+    case Op::kAbs:
+    case Op::kSqrt:
+    case Op::kCast:
+    case Op::kBitcast:
+    case Op::kBroadcast:
+      return unary(i);
     case Op::kFma:
       BGL_TRY(count(i, 3));
       for (const int v : i.in) {
@@ -139,8 +156,8 @@ Status Verifier::inst(const Inst& i) {
       BGL_TRY(count(i, 3));
       BGL_TRY(no_pointers(i));
       if (type(i.in[0]) != shaped(Elem::i1, i.type) || type(i.in[1]) != i.type || type(i.in[2]) != i.type) {
-        return fault(i, "of {}, {} and {}, gives {}", type_text(type(i.in[0])), type_text(type(i.in[1])), type_text(type(i.in[2])),
-                     type_text(i.type));
+        return fault(i, "of {}, {} and {}, gives {}", type_text(type(i.in[0])), type_text(type(i.in[1])),
+                     type_text(type(i.in[2])), type_text(i.type));
       }
       return {};
     case Op::kReduce: {
@@ -151,13 +168,19 @@ Status Verifier::inst(const Inst& i) {
       if (i.imm != 0 && i.imm != 1) return fault(i, "axis {}", i.imm);
       return gives(i, {t.elem, i.imm == 0 ? 1 : t.rows, i.imm == 1 ? 1 : t.cols});
     }
-    case Op::kLoad: case Op::kStore: return address(i);
-    case Op::kGather: case Op::kScatter: return indirect(i);
-    case Op::kFor: return loop(i);
+    case Op::kLoad:
+    case Op::kStore:
+      return address(i);
+    case Op::kGather:
+    case Op::kScatter:
+      return indirect(i);
+    case Op::kFor:
+      return loop(i);
     case Op::kResult: {
       BGL_TRY(count(i, 1));
       const Inst& l = fn_.at(i.in[0]);
-      if (l.op != Op::kFor || i.imm < 0 || i.imm + 1 >= static_cast<int64_t>(l.args.size())) return fault(i, "of something that a loop does not carry");
+      if (l.op != Op::kFor || i.imm < 0 || i.imm + 1 >= static_cast<int64_t>(l.args.size()))
+        return fault(i, "of something that a loop does not carry");
       return gives(i, type(l.args[static_cast<size_t>(i.imm) + 1]));
     }
     case Op::kIf:
@@ -165,7 +188,8 @@ Status Verifier::inst(const Inst& i) {
       if (type(i.in[0]) != Type{Elem::i1}) return fault(i, "the condition is {}, not i1", type_text(type(i.in[0])));
       BGL_TRY(scope(i.body, [] { return Status(); }));
       return scope(i.other_body, [] { return Status(); });
-    default: return binary(i);
+    default:
+      return binary(i);
   }
 }
 
@@ -182,7 +206,8 @@ Status Verifier::unary(const Inst& i) const {
       return good ? gives(i, shaped(i.type.elem, t)) : fault(i, "from {} to {}", name_of(t.elem), name_of(i.type.elem));
     }
     case Op::kBroadcast: {
-      const bool good = t.elem == i.type.elem && (t.rows == 1 || t.rows == i.type.rows) && (t.cols == 1 || t.cols == i.type.cols);
+      const bool good =
+          t.elem == i.type.elem && (t.rows == 1 || t.rows == i.type.rows) && (t.cols == 1 || t.cols == i.type.cols);
       return good ? Status() : fault(i, "of {} to {}", type_text(t), type_text(i.type));
     }
     case Op::kSqrt:
@@ -210,9 +235,11 @@ Status Verifier::address(const Inst& i) const {
   BGL_TRY(count(i, store ? 7 : 6));
   if (!type(i.in[0]).is_pointer) return fault(i, "through {}", type_text(type(i.in[0])));
   for (size_t k = 1; k < 6; ++k) {
-    if (i.in[k] >= 0 && type(i.in[k]) != Type{Elem::i64}) return fault(i, "operand {} is {}, not an i64 scalar", k, type_text(type(i.in[k])));
+    if (i.in[k] >= 0 && type(i.in[k]) != Type{Elem::i64})
+      return fault(i, "operand {} is {}, not an i64 scalar", k, type_text(type(i.in[k])));
   }
-  if ((i.in[4] >= 0) != ((i.imm & 1) != 0) || (i.in[5] >= 0) != ((i.imm & 2) != 0)) return fault(i, "its limits and its flags disagree");
+  if ((i.in[4] >= 0) != ((i.imm & 1) != 0) || (i.in[5] >= 0) != ((i.imm & 2) != 0))
+    return fault(i, "its limits and its flags disagree");
   const Elem e = register_type(type(i.in[0]).mem);
   if (store && type(i.in[6]) != i.type) return fault(i, "of {}, written as {}", type_text(type(i.in[6])), type_text(i.type));
   return gives(i, shaped(e, i.type));
@@ -222,8 +249,10 @@ Status Verifier::indirect(const Inst& i) const {
   const bool scatter = i.op == Op::kScatter;
   BGL_TRY(count(i, scatter ? 4 : 3));
   if (!type(i.in[0]).is_pointer) return fault(i, "through {}", type_text(type(i.in[0])));
-  if (type(i.in[1]) != shaped(Elem::i64, i.type)) return fault(i, "offsets are {}, the tile is {}", type_text(type(i.in[1])), type_text(i.type));
-  if (i.in[2] >= 0 && type(i.in[2]) != shaped(Elem::i1, i.type)) return fault(i, "the mask is {}, the tile is {}", type_text(type(i.in[2])), type_text(i.type));
+  if (type(i.in[1]) != shaped(Elem::i64, i.type))
+    return fault(i, "offsets are {}, the tile is {}", type_text(type(i.in[1])), type_text(i.type));
+  if (i.in[2] >= 0 && type(i.in[2]) != shaped(Elem::i1, i.type))
+    return fault(i, "the mask is {}, the tile is {}", type_text(type(i.in[2])), type_text(i.type));
   if (scatter && type(i.in[3]) != i.type) return fault(i, "of {}, written as {}", type_text(type(i.in[3])), type_text(i.type));
   return gives(i, shaped(register_type(type(i.in[0]).mem), i.type));
 }
@@ -240,16 +269,20 @@ Status Verifier::loop(const Inst& i) {
   }
   for (size_t c = 0; c < i.args.size(); ++c) {
     const int arg = i.args[c];
-    if (arg < 0 || arg >= static_cast<int>(fn_.insts.size()) || fn_.at(arg).op != Op::kArg) return fault(i, "argument {} is none", c);
-    if (type(arg) != (c == 0 ? Type{Elem::i64} : type(i.in[c + 2]))) return fault(i, "argument {} is {}", c, type_text(type(arg)));
+    if (arg < 0 || arg >= static_cast<int>(fn_.insts.size()) || fn_.at(arg).op != Op::kArg)
+      return fault(i, "argument {} is none", c);
+    if (type(arg) != (c == 0 ? Type{Elem::i64} : type(i.in[c + 2])))
+      return fault(i, "argument {} is {}", c, type_text(type(arg)));
     in_scope_[static_cast<size_t>(arg)] = 1;
   }
   BGL_TRY(scope(i.body, [&]() -> Status {
     for (size_t c = 0; c < carried; ++c) {
       const int y = i.yields[c];
-      if (y < 0 || y >= static_cast<int>(fn_.insts.size()) || !in_scope_[static_cast<size_t>(y)]) return fault(i, "next value {} is not defined", c);
+      if (y < 0 || y >= static_cast<int>(fn_.insts.size()) || !in_scope_[static_cast<size_t>(y)])
+        return fault(i, "next value {} is not defined", c);
       if (type(y) != type(i.in[c + 3])) {
-        return fault(i, "carried value {} is {} before the loop and {} after its body", c, type_text(type(i.in[c + 3])), type_text(type(y)));
+        return fault(i, "carried value {} is {} before the loop and {} after its body", c, type_text(type(i.in[c + 3])),
+                     type_text(type(y)));
       }
     }
     return {};

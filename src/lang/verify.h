@@ -1,5 +1,5 @@
-// Checks that a function keeps the rules of ir.h: every operand is defined before its use and in scope, types and shapes agree, and
-// constants are in range. What passes, every printer can print.
+// Checks that a function keeps the rules of ir.h: every operand is defined before its use and in scope, types and shapes agree,
+// and constants are in range. What passes, every printer can print.
 #pragma once
 
 #include "base/status.h"

@@ -23,8 +23,8 @@ std::string bytes_text(uint64_t bytes) {
 }
 
 SlabSource host_slabs() {
-  return {[](uint64_t bytes) { return bytes >> 47 ? nullptr : ::operator new(bytes, std::align_val_t{kUnit}, std::nothrow); },
-          [](void* slab, uint64_t) { ::operator delete(slab, std::align_val_t{kUnit}); }};
+  return {[](uint64_t bytes) { return bytes >> 47 ? nullptr : ::operator new (bytes, std::align_val_t{kUnit}, std::nothrow); },
+          [](void* slab, uint64_t) { ::operator delete (slab, std::align_val_t{kUnit}); }};
 }
 
 struct CachingAllocator::State {
@@ -37,7 +37,9 @@ struct CachingAllocator::State {
   };
   // Best fit: the smallest block that is large enough, and of those the one that lies lowest.
   struct BySize {
-    bool operator()(const Block* a, const Block* b) const { return a->bytes != b->bytes ? a->bytes < b->bytes : a->start < b->start; }
+    bool operator()(const Block* a, const Block* b) const {
+      return a->bytes != b->bytes ? a->bytes < b->bytes : a->start < b->start;
+    }
   };
 
   SlabSource source;
@@ -101,7 +103,9 @@ CachingAllocator::State::Block* CachingAllocator::State::find(uint64_t bytes) {
 
 // Joins a free block with the free neighbours of its slab.
 void CachingAllocator::State::merge(std::map<char*, Block>::iterator at) {
-  auto joins = [](const Block& low, const Block& high) { return low.free && high.free && low.slab == high.slab && low.start + low.bytes == high.start; };
+  auto joins = [](const Block& low, const Block& high) {
+    return low.free && high.free && low.slab == high.slab && low.start + low.bytes == high.start;
+  };
   if (const auto next = std::next(at); next != blocks.end() && joins(at->second, next->second)) {
     free_blocks.erase(&next->second);
     at->second.bytes += next->second.bytes;
@@ -136,7 +140,8 @@ std::string CachingAllocator::State::holders() const {
   constexpr size_t kMost = 10;
   for (size_t i = 0; i < sorted.size() && i < kMost; ++i) {
     const Holder& h = sorted[i].second;
-    out += fmt::format("{}{} {} in {} block{}", i ? ", " : "", sorted[i].first, bytes_text(h.bytes), h.blocks, h.blocks == 1 ? "" : "s");
+    out += fmt::format("{}{} {} in {} block{}", i ? ", " : "", sorted[i].first, bytes_text(h.bytes), h.blocks,
+                       h.blocks == 1 ? "" : "s");
   }
   if (sorted.size() > kMost) out += fmt::format(", and {} more", sorted.size() - kMost);
   return out.empty() ? "nobody" : out;
@@ -160,9 +165,10 @@ Result<void*> CachingAllocator::allocate(uint64_t bytes, std::string_view who) {
   if (!block && s.give_back_free_slabs() > 0) block = s.take_slab(size);
   if (!block) {
     const uint64_t largest = s.free_blocks.empty() ? 0 : (*s.free_blocks.rbegin())->bytes;
-    return make_status(Code::kResourceExhausted, "out of memory: {} for {}; {} in slabs, of which {} free, {} at most in one piece; held by {}",
-                       bytes_text(size), who, bytes_text(s.stats.in_slabs), bytes_text(s.stats.in_slabs - s.stats.held), bytes_text(largest),
-                       s.holders());
+    return make_status(Code::kResourceExhausted,
+                       "out of memory: {} for {}; {} in slabs, of which {} free, {} at most in one piece; held by {}",
+                       bytes_text(size), who, bytes_text(s.stats.in_slabs), bytes_text(s.stats.in_slabs - s.stats.held),
+                       bytes_text(largest), s.holders());
   }
   s.free_blocks.erase(block);
   if (block->bytes > size) {

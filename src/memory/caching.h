@@ -1,6 +1,6 @@
-// Memory for what no graph foresees. Freed blocks are kept and given again: best fit, split when larger, merged with free neighbours.
-// The allocator takes slabs from a source (a device, or the host) and never fails while a free stretch of enough bytes lies in one
-// of its slabs, or while the source, given back the slabs that lie wholly free, has as many.
+// Memory for what no graph foresees. Freed blocks are kept and given again: best fit, split when larger, merged with free
+// neighbours. The allocator takes slabs from a source (a device, or the host) and never fails while a free stretch of enough
+// bytes lies in one of its slabs, or while the source, given back the slabs that lie wholly free, has as many.
 #pragma once
 
 #include <cstdint>
@@ -34,8 +34,8 @@ class CachingAllocator {
   CachingAllocator(const CachingAllocator&) = delete;
   CachingAllocator& operator=(const CachingAllocator&) = delete;
 
-  // `bytes` rounded up to 64, at a multiple of 64 from its slab's start; 0 bytes give null. `who` (copied) stands for the block in
-  // the list that a failure prints. Thread-safe, O(log blocks).
+  // `bytes` rounded up to 64, at a multiple of 64 from its slab's start; 0 bytes give null. `who` (copied) stands for the block
+  // in the list that a failure prints. Thread-safe, O(log blocks).
   Result<void*> allocate(uint64_t bytes, std::string_view who);
   // `p` is what allocate() gave, or null. Anything else is our bug and aborts.
   void free(void* p);
@@ -43,7 +43,7 @@ class CachingAllocator {
   uint64_t trim();
 
   struct Stats {
-    uint64_t held = 0;          // by callers
+    uint64_t held = 0;  // by callers
     uint64_t peak_held = 0;
     uint64_t in_slabs = 0;
     uint64_t largest_free = 0;  // the largest free stretch

@@ -72,9 +72,10 @@ TEST(Caching, FailureSaysWhoHoldsWhat) {
   const auto failed = a.allocate(16 << 10, "activations");
   ASSERT_FALSE(failed.ok());
   EXPECT_EQ(failed.status().code(), Code::kResourceExhausted);
-  EXPECT_EQ(failed.status().message(),
-            "out of memory: 16.0 KiB for activations; 64.0 KiB in slabs, of which 20.0 KiB free, 12.0 KiB at most in one piece; "
-            "held by weights 40.0 KiB in 2 blocks, kv cache 4.0 KiB in 1 block");
+  EXPECT_EQ(
+      failed.status().message(),
+      "out of memory: 16.0 KiB for activations; 64.0 KiB in slabs, of which 20.0 KiB free, 12.0 KiB at most in one piece; "
+      "held by weights 40.0 KiB in 2 blocks, kv cache 4.0 KiB in 1 block");
   EXPECT_FALSE(a.allocate(~uint64_t{0}, "the world").ok());
 }
 

@@ -69,8 +69,8 @@ Layout place_in_order(const std::vector<Block>& blocks, const Order& order, bool
   return out;
 }
 
-// Strip packing from below: time is the floor, and into its lowest stretch goes the longest-living block that fits; where none fits
-// the stretch is raised to its lower neighbour. Good where lifetimes nest, as forward values do around their backward.
+// Strip packing from below: time is the floor, and into its lowest stretch goes the longest-living block that fits; where none
+// fits the stretch is raised to its lower neighbour. Good where lifetimes nest, as forward values do around their backward.
 Layout place_skyline(const std::vector<Block>& blocks, uint64_t limit) {
   struct Stretch {
     int64_t begin, end;
@@ -92,12 +92,14 @@ Layout place_skyline(const std::vector<Block>& blocks, uint64_t limit) {
       if (line[i].height < line[low].height) low = i;
     }
     const Stretch s = line[low];
-    const auto fit = std::find_if(left.begin(), left.end(), [&](uint32_t id) { return blocks[id].begin >= s.begin && blocks[id].end <= s.end; });
+    const auto fit = std::find_if(left.begin(), left.end(),
+                                  [&](uint32_t id) { return blocks[id].begin >= s.begin && blocks[id].end <= s.end; });
     if (fit == left.end()) {
       const uint64_t before = low > 0 ? line[low - 1].height : std::numeric_limits<uint64_t>::max();
       const uint64_t after = low + 1 < line.size() ? line[low + 1].height : std::numeric_limits<uint64_t>::max();
       line[low].height = std::min(before, after);
-      if (after == line[low].height) line[low].end = line[low + 1].end, line.erase(line.begin() + static_cast<ptrdiff_t>(low) + 1);
+      if (after == line[low].height)
+        line[low].end = line[low + 1].end, line.erase(line.begin() + static_cast<ptrdiff_t>(low) + 1);
       if (before == line[low].height) line[low - 1].end = line[low].end, line.erase(line.begin() + static_cast<ptrdiff_t>(low));
       continue;
     }

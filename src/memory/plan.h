@@ -1,5 +1,5 @@
-// Planned memory: from the exact lifetimes of a step's values, one offset for each in a single arena. The problem is dynamic storage
-// allocation (NP-hard); the peak found is within 1 % of the lower bound on the graphs of training steps.
+// Planned memory: from the exact lifetimes of a step's values, one offset for each in a single arena. The problem is dynamic
+// storage allocation (NP-hard); the peak found is within 1 % of the lower bound on the graphs of training steps.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +23,8 @@ struct Plan {
 
 inline constexpr uint64_t kPlanAlignment = 64;
 
-// Offsets such that no two intervals that share a step share a byte. Deterministic; O(n^2) with a small constant: 5,000 intervals
-// take less than 50 ms.
+// Offsets such that no two intervals that share a step share a byte. Deterministic; O(n^2) with a small constant: 5,000
+// intervals take less than 50 ms.
 Plan plan_memory(std::span<const Interval> intervals);
 
 }  // namespace bgl::memory

@@ -45,7 +45,8 @@ uint64_t brute_force(const std::vector<Interval>& v) {
         for (size_t j = 0; j < k; ++j) {
           const Interval& p = v[order[j]];
           const uint64_t low = at[order[j]], high = low + aligned(p.bytes);
-          if (p.begin < b.end && b.begin < p.end && offset < high && low < offset + aligned(b.bytes)) offset = high, moved = true;
+          if (p.begin < b.end && b.begin < p.end && offset < high && low < offset + aligned(b.bytes))
+            offset = high, moved = true;
         }
       }
       at[order[k]] = offset;

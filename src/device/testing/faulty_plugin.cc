@@ -11,10 +11,13 @@ namespace {
 
 bgl_device_table g_real, g_table;
 
-bgl_status lossy_copy(bgl_queue* q, bgl_memory* to, uint64_t to_offset, bgl_memory* from, uint64_t from_offset, uint64_t bytes) {
+bgl_status lossy_copy(bgl_queue* q, bgl_memory* to, uint64_t to_offset, bgl_memory* from, uint64_t from_offset,
+                      uint64_t bytes) {
   return g_real.copy(q, to, to_offset, from, from_offset, bytes > 1 ? bytes - 1 : bytes);
 }
-bgl_status greedy_alloc(bgl_device* d, uint64_t bytes, bgl_memory** out) { return g_real.alloc(d, bytes > 1u << 30 ? 64 : bytes, out); }
+bgl_status greedy_alloc(bgl_device* d, uint64_t bytes, bgl_memory** out) {
+  return g_real.alloc(d, bytes > 1u << 30 ? 64 : bytes, out);
+}
 bgl_status short_launch(bgl_queue* q, bgl_binary* b, const int64_t grid[3], const uint64_t* slots, int32_t n) {
   const int64_t fewer[3] = {grid[0] > 100 ? grid[0] - 1 : grid[0], grid[1], grid[2]};
   return g_real.launch(q, b, fewer, slots, n);

@@ -20,14 +20,15 @@ union Cell {
 struct Shadow {
   uint64_t start = 0, bytes = 0;
   bool scratch = false;
-  std::vector<uint8_t> written;   // empty: all are
-  std::vector<uint32_t> writer;   // program + 1, or 0; empty: races are not looked for
-  std::vector<uint32_t> reader;   // likewise; kMany when several have read
+  std::vector<uint8_t> written;  // empty: all are
+  std::vector<uint32_t> writer;  // program + 1, or 0; empty: races are not looked for
+  std::vector<uint32_t> reader;  // likewise; kMany when several have read
 };
 
 class Interpreter {
  public:
-  Interpreter(const Function& fn, std::array<int64_t, 3> grid, std::span<const uint64_t> slots, const InterpretOptions& options);
+  Interpreter(const Function& fn, std::array<int64_t, 3> grid, std::span<const uint64_t> slots,
+              const InterpretOptions& options);
   Status run(int64_t begin, int64_t end);
 
  private:

@@ -75,13 +75,16 @@ class LlvmPrinter {
   }
   std::string new_block() { return fmt::format("b{}", blocks_++); }
   void start_block(const std::string& name) { text_ += name + ":\n", block_ = name; }
-  std::string call(const std::string& result, const std::string& function, const std::string& parameters, const std::string& arguments);
+  std::string call(const std::string& result, const std::string& function, const std::string& parameters,
+                   const std::string& arguments);
   std::string alloca_of(const std::string& type, int align);
   std::string splat(const std::string& element_type, int cols, const std::string& scalar);
   std::string constant(Elem e, int cols, int64_t imm, double fimm) const;
   std::string int_splat(const char* type, int cols, int64_t v) const;
   std::string iota(const char* type, int cols, int64_t first) const;
-  static std::string vec(const std::string& element, int cols) { return cols == 1 ? element : fmt::format("<{} x {}>", cols, element); }
+  static std::string vec(const std::string& element, int cols) {
+    return cols == 1 ? element : fmt::format("<{} x {}>", cols, element);
+  }
   static const char* type_of(Elem e);
   static std::string memory_type(Mem m);
   static std::string type_of(const Type& t) { return t.is_pointer ? "ptr" : vec(type_of(t.elem), t.cols); }

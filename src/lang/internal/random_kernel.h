@@ -18,7 +18,7 @@ class RandomKernel {
   explicit RandomKernel(uint32_t seed) : rng_(seed), b_("random_" + std::to_string(seed)) { build(); }
 
   Function fn;
-  std::vector<Mem> types;                       // of the pointer parameters; the second half of them is written
+  std::vector<Mem> types;  // of the pointer parameters; the second half of them is written
   size_t inputs = 0;
 
   // Fresh memory, the same for the same seed: one vector of bytes for each pointer.
@@ -54,14 +54,22 @@ class RandomKernel {
   static float special(std::mt19937& rng) {
     const float inf = std::numeric_limits<float>::infinity();
     switch (rng() % 24) {
-      case 0: return 0.0f;
-      case 1: return -0.0f;
-      case 2: return inf;
-      case 3: return -inf;
-      case 4: return std::numeric_limits<float>::quiet_NaN();
-      case 5: return 1e-40f;
-      case 6: return 3e38f;
-      default: return (static_cast<float>(rng()) / 4294967296.0f - 0.5f) * 8;
+      case 0:
+        return 0.0f;
+      case 1:
+        return -0.0f;
+      case 2:
+        return inf;
+      case 3:
+        return -inf;
+      case 4:
+        return std::numeric_limits<float>::quiet_NaN();
+      case 5:
+        return 1e-40f;
+      case 6:
+        return 3e38f;
+      default:
+        return (static_cast<float>(rng()) / 4294967296.0f - 0.5f) * 8;
     }
   }
   TileAccess random_access() {
@@ -105,7 +113,9 @@ class RandomKernel {
     finish(out);
     fn = b_.finish();
   }
-  void keep(Val v) { (v.elem() == Elem::f32 ? real_ : v.elem() == Elem::i32 ? i32_ : v.elem() == Elem::i64 ? i64_ : mask_).push_back(v); }
+  void keep(Val v) {
+    (v.elem() == Elem::f32 ? real_ : v.elem() == Elem::i32 ? i32_ : v.elem() == Elem::i64 ? i64_ : mask_).push_back(v);
+  }
   // A tile with no NaN and no large number, to be cast to an integer.
   Val tame(Val x) {
     const Val clamped = b_.max(b_.min(x, b_.splat_like(1000, x)), b_.splat_like(-1000, x));
@@ -118,40 +128,64 @@ class RandomKernel {
     const Val p = any(wide ? i64_ : i32_), q = any(wide ? i64_ : i32_);
     const Val width = b_.constant_int(pick(wide ? 64 : 32), p.elem());
     switch (pick(22)) {
-      case 0: return keep(b_.binary(one_of({Op::kAdd, Op::kSub, Op::kMul, Op::kDiv, Op::kMin, Op::kMax}), x, y));
-      case 1: return keep(b_.fma(x, y, any(real_)));
-      case 2: return keep(one_of({b_.neg(x), b_.abs(x), b_.sqrt(b_.abs(x))}));
-      case 3: return keep(b_.binary(one_of({Op::kEq, Op::kNe, Op::kLt, Op::kLe, Op::kGt, Op::kGe}), x, y));
-      case 4: return keep(b_.select(any(mask_), x, y));
-      case 5: return keep(b_.binary(one_of({Op::kAdd, Op::kSub, Op::kMul, Op::kAnd, Op::kOr, Op::kXor, Op::kMin, Op::kMax}), p, q));
-      case 6: return keep(b_.binary(one_of({Op::kShl, Op::kShr}), p, width));
-      case 7: return keep(b_.binary(one_of({Op::kEq, Op::kNe, Op::kLt, Op::kLe, Op::kGt, Op::kGe}), p, q));
-      case 8: return keep(b_.binary(one_of({Op::kAnd, Op::kOr, Op::kXor, Op::kEq, Op::kNe}), any(mask_), any(mask_)));
-      case 9: return keep(b_.binary(one_of({Op::kDiv, Op::kRem}), b_.logical_and(p, b_.constant_int(0xffff, p.elem())) - 300.0,
-                                    b_.logical_and(q, b_.constant_int(7, q.elem())) + 1.0));
-      case 10: return keep(b_.cast(any(i32_), one_of({Elem::i64, Elem::f32})));
-      case 11: return keep(b_.cast(any(i64_), one_of({Elem::i32, Elem::f32})));
-      case 12: return keep(b_.cast(any(mask_), one_of({Elem::i32, Elem::i64, Elem::f32})));
-      case 13: return keep(b_.cast(tame(x), one_of({Elem::i32, Elem::i64})));
-      case 14: return keep(b_.bitcast(b_.logical_and(any(i32_), b_.constant_int(0x3fffffff, Elem::i32)), Elem::f32));
-      case 15: return keep(b_.bitcast(tame(any(loaded_)), Elem::i32));
-      case 16: case 17: {
+      case 0:
+        return keep(b_.binary(one_of({Op::kAdd, Op::kSub, Op::kMul, Op::kDiv, Op::kMin, Op::kMax}), x, y));
+      case 1:
+        return keep(b_.fma(x, y, any(real_)));
+      case 2:
+        return keep(one_of({b_.neg(x), b_.abs(x), b_.sqrt(b_.abs(x))}));
+      case 3:
+        return keep(b_.binary(one_of({Op::kEq, Op::kNe, Op::kLt, Op::kLe, Op::kGt, Op::kGe}), x, y));
+      case 4:
+        return keep(b_.select(any(mask_), x, y));
+      case 5:
+        return keep(b_.binary(one_of({Op::kAdd, Op::kSub, Op::kMul, Op::kAnd, Op::kOr, Op::kXor, Op::kMin, Op::kMax}), p, q));
+      case 6:
+        return keep(b_.binary(one_of({Op::kShl, Op::kShr}), p, width));
+      case 7:
+        return keep(b_.binary(one_of({Op::kEq, Op::kNe, Op::kLt, Op::kLe, Op::kGt, Op::kGe}), p, q));
+      case 8:
+        return keep(b_.binary(one_of({Op::kAnd, Op::kOr, Op::kXor, Op::kEq, Op::kNe}), any(mask_), any(mask_)));
+      case 9:
+        return keep(b_.binary(one_of({Op::kDiv, Op::kRem}), b_.logical_and(p, b_.constant_int(0xffff, p.elem())) - 300.0,
+                              b_.logical_and(q, b_.constant_int(7, q.elem())) + 1.0));
+      case 10:
+        return keep(b_.cast(any(i32_), one_of({Elem::i64, Elem::f32})));
+      case 11:
+        return keep(b_.cast(any(i64_), one_of({Elem::i32, Elem::f32})));
+      case 12:
+        return keep(b_.cast(any(mask_), one_of({Elem::i32, Elem::i64, Elem::f32})));
+      case 13:
+        return keep(b_.cast(tame(x), one_of({Elem::i32, Elem::i64})));
+      case 14:
+        return keep(b_.bitcast(b_.logical_and(any(i32_), b_.constant_int(0x3fffffff, Elem::i32)), Elem::f32));
+      case 15:
+        return keep(b_.bitcast(tame(any(loaded_)), Elem::i32));
+      case 16:
+      case 17: {
         const auto kind = one_of({ReduceKind::kSum, ReduceKind::kMax, ReduceKind::kMin});
         return keep(b_.broadcast(b_.reduce(pick(2) ? x : p, static_cast<int>(pick(2)), kind), rows_, cols_));
       }
-      case 18: return keep(b_.select(any(mask_), p, q));
-      case 19: return keep(one_of({b_.neg(p), b_.abs(p)}));
-      case 20: return keep(b_.broadcast(b_.sum(x, 1), rows_, cols_));
-      default: return keep(x * y + x);
+      case 18:
+        return keep(b_.select(any(mask_), p, q));
+      case 19:
+        return keep(one_of({b_.neg(p), b_.abs(p)}));
+      case 20:
+        return keep(b_.broadcast(b_.sum(x, 1), rows_, cols_));
+      default:
+        return keep(x * y + x);
     }
   }
   void loop(Val pointer, Val base) {
     const Val x = any(real_), n = any(i64_);
-    const auto out = b_.loop(b_.const_i64(0), limit_param_, one_of({b_.const_i64(1), b_.const_i64(2), col_param_}), {x, n, any(real_)},
-                             [&](Val iv, const Builder::Vals& v) -> Builder::Vals {
-                               const Val row = b_.load(pointer, base + iv * static_cast<double>(cols_), {.rows = 1, .cols = cols_});
+    const auto out = b_.loop(b_.const_i64(0), limit_param_, one_of({b_.const_i64(1), b_.const_i64(2), col_param_}),
+                             {x, n, any(real_)}, [&](Val iv, const Builder::Vals& v) -> Builder::Vals {
+                               const Val row =
+                                   b_.load(pointer, base + iv * static_cast<double>(cols_), {.rows = 1, .cols = cols_});
                                Val next = v[1] + iv;
-                               if (pick(2)) next = b_.loop(b_.const_i64(1), iv, b_.const_i64(1), {next}, [&](Val k, const Builder::Vals& w) -> Builder::Vals { return {w[0] + k}; })[0];
+                               if (pick(2))
+                                 next = b_.loop(b_.const_i64(1), iv, b_.const_i64(1), {next},
+                                                [&](Val k, const Builder::Vals& w) -> Builder::Vals { return {w[0] + k}; })[0];
                                return {b_.fma(row, b_.full(0.5, 1, 1), v[2]), next, v[0]};
                              });
     for (const Val v : out) keep(v);
@@ -160,8 +194,9 @@ class RandomKernel {
     const Val s = b_.scratch(one_of({Mem::f32, Mem::bf16}), rows_ * cols_ * 2);
     const TileAccess at{.rows = rows_, .cols = cols_, .row_stride = b_.const_i64(cols_)};
     b_.store(s, b_.const_i64(0), any(real_), at);
-    b_.when(b_.cmp_gt(limit_param_, b_.const_i64(pick(12))), [&] { b_.store(s, b_.const_i64(0), real_[0] * 2.0, at); },
-            pick(2) ? std::function<void()>([&] { b_.store(s, b_.const_i64(0), b_.full(7, 1, 1), at); }) : std::function<void()>());
+    b_.when(
+        b_.cmp_gt(limit_param_, b_.const_i64(pick(12))), [&] { b_.store(s, b_.const_i64(0), real_[0] * 2.0, at); },
+        pick(2) ? std::function<void()>([&] { b_.store(s, b_.const_i64(0), b_.full(7, 1, 1), at); }) : std::function<void()>());
     keep(b_.load(s, b_.const_i64(0), at));
   }
   // Every program writes a stretch of its own in every output; strides and limits as they come.
@@ -172,7 +207,8 @@ class RandomKernel {
       const Val tile = any(e == Elem::f32 ? real_ : e == Elem::i32 ? i32_ : i64_);
       const int64_t way = pick(5);
       if (way == 0) {
-        b_.scatter(pointer, b_.row_iota(rows_) * static_cast<double>(cols_) + b_.iota(cols_) + stretch, tile, pick(2) ? any(mask_) : Val{});
+        b_.scatter(pointer, b_.row_iota(rows_) * static_cast<double>(cols_) + b_.iota(cols_) + stretch, tile,
+                   pick(2) ? any(mask_) : Val{});
         continue;
       }
       TileAccess at{.rows = rows_, .cols = cols_, .row_stride = b_.const_i64(cols_ * 3)};

@@ -1,6 +1,6 @@
-// The cpu as a device. Memory is the host's, a queue does its work at once in the calling thread, and a launch is spread over the
-// host's threads. Dialects: "llvm" where libLLVM 19 is installed, "c++" where a system compiler is, and always "tile", which the
-// host interprets. BGL_CPU_ENGINE=llvm|c++|tile leaves only that one.
+// The cpu as a device. Memory is the host's, a queue does its work at once in the calling thread, and a launch is spread over
+// the host's threads. Dialects: "llvm" where libLLVM 19 is installed, "c++" where a system compiler is, and always "tile",
+// which the host interprets. BGL_CPU_ENGINE=llvm|c++|tile leaves only that one.
 //
 // A saved binary: one byte, 'E' for an ELF object or 'T' for tile text, then its bytes.
 #include <fmt/format.h>
@@ -182,7 +182,8 @@ bgl_status make_binary(bgl_device* device, char kind, const char* name, std::str
   return BGL_OK;
 }
 
-bgl_status cpu_compile(bgl_device* device, const char* dialect, const char* name, const char* text, uint64_t bytes, bgl_binary** out) {
+bgl_status cpu_compile(bgl_device* device, const char* dialect, const char* name, const char* text, uint64_t bytes,
+                       bgl_binary** out) {
   if (std::strcmp(dialect, "tile") == 0) return make_binary(device, 'T', name, std::string(text, bytes), out);
   std::string error, object;
   if (std::strcmp(dialect, "llvm") == 0) {
@@ -244,11 +245,13 @@ bgl_status cpu_launch(bgl_queue* queue, bgl_binary* binary, const int64_t grid[3
       // Pieces of a few microseconds at least, and enough of them that an unlucky thread holds nobody up for long.
       const int64_t share = std::max<int64_t>(1, programs / (int64_t{8} * host->threads));
       const auto least = static_cast<int64_t>(each > 0 ? std::min(2000.0f / std::max(each, 1.0f), 1e6f) : 1.0f);
-      host->parallel_for(host->context, programs, std::max(share, std::min(least, programs / host->threads)), run_programs, &launch);
+      host->parallel_for(host->context, programs, std::max(share, std::min(least, programs / host->threads)), run_programs,
+                         &launch);
     } else {
       run_programs(&launch, 0, programs);
     }
-    const float took = static_cast<float>(now_ns() - start) / static_cast<float>(programs) * static_cast<float>(spread ? host->threads : 1);
+    const float took =
+        static_cast<float>(now_ns() - start) / static_cast<float>(programs) * static_cast<float>(spread ? host->threads : 1);
     binary->program_ns.store(each < 0 ? took : 0.5f * (each + took), std::memory_order_relaxed);
   }
   if (launch.failed) return fail(BGL_FAILED, launch.error);
@@ -271,7 +274,8 @@ bgl_status cpu_save(bgl_binary* binary, void* to, uint64_t* bytes) {
 }
 bgl_status cpu_load(bgl_device* device, const char* name, const void* from, uint64_t bytes, bgl_binary** out) {
   const char* p = static_cast<const char*>(from);
-  if (bytes < 1 || (p[0] != 'E' && p[0] != 'T')) return fail(BGL_INVALID, fmt::format("kernel {}: not a binary of the cpu", name));
+  if (bytes < 1 || (p[0] != 'E' && p[0] != 'T'))
+    return fail(BGL_INVALID, fmt::format("kernel {}: not a binary of the cpu", name));
   return make_binary(device, p[0], name, std::string(p + 1, bytes - 1), out);
 }
 

@@ -21,7 +21,8 @@ namespace {
 // The first of the candidates that is an executable file on the PATH.
 std::string find_compiler() {
   const char* given = std::getenv("BGL_CXX");
-  const std::vector<std::string> names = given ? std::vector<std::string>{given} : std::vector<std::string>{"g++", "clang++", "c++"};
+  const std::vector<std::string> names =
+      given ? std::vector<std::string>{given} : std::vector<std::string>{"g++", "clang++", "c++"};
   const char* path = std::getenv("PATH");
   for (const std::string& name : names) {
     if (name.find('/') != std::string::npos) {
@@ -87,11 +88,26 @@ std::string compile_cxx(std::string_view text, const std::string& features, std:
   if (compiler.empty()) return error = "no C++ compiler on the PATH (set BGL_CXX)", std::string();
   const TemporaryFolder folder;
   if (folder.path.empty()) return error = fmt::format("no temporary folder: {}", std::strerror(errno)), std::string();
-  const std::string source = folder.path + "/kernel.cc", object = folder.path + "/kernel.o", messages = folder.path + "/messages";
+  const std::string source = folder.path + "/kernel.cc", object = folder.path + "/kernel.o",
+                    messages = folder.path + "/messages";
   std::ofstream(source, std::ios::binary) << text;
-  std::vector<std::string> command{compiler, "-std=c++17", "-O2", "-c", "-fPIC", "-w", "-ffp-contract=off", "-fno-builtin",
-                                   "-ffreestanding", "-fno-exceptions", "-fno-rtti", "-fno-stack-protector", "-fno-asynchronous-unwind-tables",
-                                   "-fno-tree-loop-distribute-patterns", "-fvisibility=hidden", "-fno-math-errno", "-fno-strict-aliasing"};
+  std::vector<std::string> command{compiler,
+                                   "-std=c++17",
+                                   "-O2",
+                                   "-c",
+                                   "-fPIC",
+                                   "-w",
+                                   "-ffp-contract=off",
+                                   "-fno-builtin",
+                                   "-ffreestanding",
+                                   "-fno-exceptions",
+                                   "-fno-rtti",
+                                   "-fno-stack-protector",
+                                   "-fno-asynchronous-unwind-tables",
+                                   "-fno-tree-loop-distribute-patterns",
+                                   "-fvisibility=hidden",
+                                   "-fno-math-errno",
+                                   "-fno-strict-aliasing"};
   // clang has no -fno-tree-loop-distribute-patterns, and says so only as a warning.
   std::stringstream list(features);
   for (std::string one; std::getline(list, one, ',');) {

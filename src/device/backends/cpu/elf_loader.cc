@@ -80,14 +80,16 @@ struct LoadedObject::Parser {
   }
 
   bool symbol(const Elf64_Shdr& table, size_t index, Elf64_Sym& out, std::string_view& name) {
-    if (table.sh_link >= sections.size() || index >= table.sh_size / sizeof(Elf64_Sym)) return fail("names symbol {}, which it lacks", index);
+    if (table.sh_link >= sections.size() || index >= table.sh_size / sizeof(Elf64_Sym))
+      return fail("names symbol {}, which it lacks", index);
     if (!read(table.sh_offset + index * sizeof(Elf64_Sym), out)) return false;
     name = text_at(sections[table.sh_link], out.st_name);
     return true;
   }
 
   bool relocate(char* base, const Elf64_Shdr& table) {
-    if (table.sh_info >= places.size() || table.sh_link >= sections.size()) return fail("has relocations for a section it lacks");
+    if (table.sh_info >= places.size() || table.sh_link >= sections.size())
+      return fail("has relocations for a section it lacks");
     if (places[table.sh_info] == kNowhere) return true;
     const Elf64_Shdr& target = sections[table.sh_info];
     for (size_t at = 0; at + sizeof(Elf64_Rela) <= table.sh_size; at += sizeof(Elf64_Rela)) {
@@ -96,13 +98,17 @@ struct LoadedObject::Parser {
       std::string_view name;
       if (!read(table.sh_offset + at, r) || !symbol(sections[table.sh_link], ELF64_R_SYM(r.r_info), s, name)) return false;
       if (s.st_shndx == SHN_UNDEF) return fail("needs the symbol '{}', which it does not define", name);
-      if (s.st_shndx >= places.size() || places[s.st_shndx] == kNowhere) return fail("refers to '{}' in a section that is not loaded", name);
+      if (s.st_shndx >= places.size() || places[s.st_shndx] == kNowhere)
+        return fail("refers to '{}' in a section that is not loaded", name);
       const uint32_t type = ELF64_R_TYPE(r.r_info);
       const size_t width = type == R_X86_64_64 || type == R_X86_64_PC64 ? 8 : 4;
-      if (r.r_offset > target.sh_size || target.sh_size - r.r_offset < width) return fail("has a relocation beyond its section");
+      if (r.r_offset > target.sh_size || target.sh_size - r.r_offset < width)
+        return fail("has a relocation beyond its section");
       char* where = base + places[table.sh_info] + r.r_offset;
-      const int64_t value = reinterpret_cast<int64_t>(base) + static_cast<int64_t>(places[s.st_shndx] + s.st_value) + r.r_addend;
-      if (!apply(type, where, value)) return fail("has a relocation of type {} to '{}' that is not supported or out of range", type, name);
+      const int64_t value =
+          reinterpret_cast<int64_t>(base) + static_cast<int64_t>(places[s.st_shndx] + s.st_value) + r.r_addend;
+      if (!apply(type, where, value))
+        return fail("has a relocation of type {} to '{}' that is not supported or out of range", type, name);
     }
     return true;
   }
@@ -110,15 +116,25 @@ struct LoadedObject::Parser {
     const int64_t relative = value - reinterpret_cast<int64_t>(where);
     int64_t word = 0;
     switch (type) {
-      case R_X86_64_64: std::memcpy(where, &value, 8); return true;
-      case R_X86_64_PC64: std::memcpy(where, &relative, 8); return true;
-      case R_X86_64_PC32: case R_X86_64_PLT32: word = relative; break;
-      case R_X86_64_32S: word = value; break;
+      case R_X86_64_64:
+        std::memcpy(where, &value, 8);
+        return true;
+      case R_X86_64_PC64:
+        std::memcpy(where, &relative, 8);
+        return true;
+      case R_X86_64_PC32:
+      case R_X86_64_PLT32:
+        word = relative;
+        break;
+      case R_X86_64_32S:
+        word = value;
+        break;
       case R_X86_64_32:
         if (value < 0 || value > std::numeric_limits<uint32_t>::max()) return false;
         std::memcpy(where, &value, 4);
         return true;
-      default: return false;
+      default:
+        return false;
     }
     const auto narrow = static_cast<int32_t>(word);
     if (narrow != word) return false;
@@ -139,7 +155,8 @@ std::unique_ptr<LoadedObject> LoadedObject::load(std::string_view object, std::s
   out->bytes_ = p.total;
   for (size_t i = 0; i < p.sections.size(); ++i) {
     const Elf64_Shdr& s = p.sections[i];
-    if (p.places[i] != kNowhere && s.sh_type != SHT_NOBITS) std::memcpy(out->base_ + p.places[i], object.data() + s.sh_offset, s.sh_size);
+    if (p.places[i] != kNowhere && s.sh_type != SHT_NOBITS)
+      std::memcpy(out->base_ + p.places[i], object.data() + s.sh_offset, s.sh_size);
   }
   for (const Elf64_Shdr& s : p.sections) {
     if (s.sh_type == SHT_RELA && !p.relocate(out->base_, s)) return nullptr;

@@ -1,5 +1,5 @@
-// Loads one ELF64 x86-64 relocatable object into this process, so that a compiled kernel needs no linker. The object may refer only
-// to itself: an undefined symbol is refused by name.
+// Loads one ELF64 x86-64 relocatable object into this process, so that a compiled kernel needs no linker. The object may refer
+// only to itself: an undefined symbol is refused by name.
 #pragma once
 
 #include <cstddef>

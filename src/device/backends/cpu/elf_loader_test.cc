@@ -43,7 +43,8 @@ TEST(ElfLoader, UndefinedSymbolsAreRefusedByName) {
   if (!llvm_present()) GTEST_SKIP() << "libLLVM 19 is not installed";
   std::string error;
   EXPECT_FALSE(LoadedObject::load(object_of("declare float @expf(float)\ndefine float @f(float %x) {\n"
-                                            "  %y = call float @expf(float %x)\n  ret float %y\n}\n"), error));
+                                            "  %y = call float @expf(float %x)\n  ret float %y\n}\n"),
+                                  error));
   EXPECT_EQ(error, "the object needs the symbol 'expf', which it does not define");
 }
 

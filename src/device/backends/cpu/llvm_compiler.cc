@@ -10,8 +10,8 @@
 namespace bgl::device::cpu {
 namespace {
 
-// The part of LLVM's C interface that is used, with prototypes of our own; it has been stable for many versions, but the text of
-// the IR has not: the version is asked for.
+// The part of LLVM's C interface that is used, with prototypes of our own; it has been stable for many versions, but the text
+// of the IR has not: the version is asked for.
 struct Llvm {
   using Ref = void*;
   void (*LLVMGetVersion)(unsigned*, unsigned*, unsigned*);
@@ -29,7 +29,8 @@ struct Llvm {
   void (*LLVMDisposeModule)(Ref);
   void (*LLVMDisposeMessage)(char*);
   int (*LLVMGetTargetFromTriple)(const char*, Ref*, char**);
-  Ref (*LLVMCreateTargetMachine)(Ref, const char* triple, const char* cpu, const char* features, int level, int reloc, int code_model);
+  Ref (*LLVMCreateTargetMachine)(Ref, const char* triple, const char* cpu, const char* features, int level, int reloc,
+                                 int code_model);
   void (*LLVMDisposeTargetMachine)(Ref);
   Ref (*LLVMCreateTargetDataLayout)(Ref);
   void (*LLVMDisposeTargetData)(Ref);
@@ -47,9 +48,10 @@ struct Llvm {
 
 constexpr const char* kTriple = "x86_64-unknown-linux-gnu";
 // What tile code profits from: loop invariants out, common subexpressions and dead code away. Kernels run as fast as after
-// default<O2>, which takes eight times as long: their vectors, tiles and inlining are decided before LLVM sees them.
+// default<O2>, whose passes take about five times as long: their vectors, tiles and inlining are decided before LLVM sees them.
 constexpr const char* kPasses =
-    "function(sroa,early-cse<memssa>,simplifycfg,loop-simplify,lcssa,loop-mssa(loop-rotate,licm),instcombine<no-verify-fixpoint>,"
+    "function(sroa,early-cse<memssa>,simplifycfg,loop-simplify,lcssa,loop-mssa(loop-rotate,licm),instcombine<no-verify-"
+    "fixpoint>,"
     "early-cse<memssa>,adce,simplifycfg)";
 constexpr const char* kNames[] = {"libLLVM-19.so.1", "libLLVM.so.19.1", "libLLVM-19.so"};
 
@@ -120,7 +122,8 @@ struct Session {
 
 bool llvm_present() {
   if (const char* given = std::getenv("BGL_LLVM")) return access(given, R_OK) == 0;
-  for (const char* folder : {"/usr/lib/x86_64-linux-gnu/", "/usr/lib64/", "/usr/lib/", "/usr/local/lib/", "/usr/lib/llvm-19/lib/"}) {
+  for (const char* folder :
+       {"/usr/lib/x86_64-linux-gnu/", "/usr/lib64/", "/usr/lib/", "/usr/local/lib/", "/usr/lib/llvm-19/lib/"}) {
     for (const char* name : kNames) {
       if (access((std::string(folder) + name).c_str(), R_OK) == 0) return true;
     }

@@ -1,4 +1,5 @@
-// LLVM IR text to an object file through libLLVM 19's C interface, opened at run time: nothing of LLVM is needed to build or start.
+// LLVM IR text to an object file through libLLVM 19's C interface, opened at run time: nothing of LLVM is needed to build or
+// start.
 #pragma once
 
 #include <string>

@@ -46,7 +46,8 @@ Probe probe_cpu(std::string& warning) {
   if (p.fma) p.features += ",+fma";
   if (p.f16c) p.features += ",+f16c";
   // f, dq, cd, bw, vl: every server processor with AVX-512 has the five.
-  const bool avx512 = (state & 0xe6) == 0xe6 && bit(seven.b, 16) && bit(seven.b, 17) && bit(seven.b, 28) && bit(seven.b, 30) && bit(seven.b, 31);
+  const bool avx512 = (state & 0xe6) == 0xe6 && bit(seven.b, 16) && bit(seven.b, 17) && bit(seven.b, 28) && bit(seven.b, 30) &&
+                      bit(seven.b, 31);
   if (!avx512 || !p.fma || !p.f16c || cap == "avx2") return p;
   p.isa = "avx512";
   p.vector_floats = 16;
