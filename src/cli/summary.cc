@@ -46,6 +46,8 @@ Table domains_table(const json& clean, const json& manifest) {
     std::sort(drops.rbegin(), drops.rend());
     std::string most;
     for (size_t i = 0; i < std::min<size_t>(3, drops.size()); ++i) most += fmt::format("{}{} {:.0f}", i ? ", " : "", drops[i].second, drops[i].first);
+    std::string licences;
+    for (const auto& l : d.value("licences", json::array())) licences += (licences.empty() ? "" : "; ") + l.get<std::string>();
     double train = 0, held = 0;
     if (manifest.is_object() && manifest.contains("shards")) {
       for (const auto& s : manifest["shards"]) {
@@ -53,7 +55,7 @@ Table domains_table(const json& clean, const json& manifest) {
       }
     }
     t.add_row({name, fmt::format("{:.0f}", number_of(d, "documents_in")), fmt::format("{:.0f}", number_of(d, "documents_kept")), most,
-               human_bytes(number_of(d, "bytes_kept")), fmt::format("{:.0f}", train), fmt::format("{:.0f}", held), text_of(d, "licence")});
+               human_bytes(number_of(d, "bytes_kept")), fmt::format("{:.0f}", train), fmt::format("{:.0f}", held), licences});
   }
   return t;
 }
