@@ -55,6 +55,13 @@ models::ModelConfig llama_100m() {
   return c;
 }
 
+void for_inference(models::Model& model) {
+  model.eval();
+  model.for_each_module([](framework::Module& m) {
+    if (auto* linear = dynamic_cast<framework::Linear*>(&m)) linear->lay_out_for_inference();
+  });
+}
+
 // `tokens` new tokens of one request after `before` earlier ones.
 double time_step(models::Model& model, models::PagedCache& cache, int64_t before, int64_t tokens) {
   const int64_t pages = (before + tokens + 63) / 64;
@@ -170,6 +177,7 @@ BenchResults bench_decode(const lang::Rates& rates) {
   try {
     const auto model = models::make_model(llama_100m(), models::Init::kTorch);
     model->requires_grad_(false);
+    for_inference(*model);
     auto cache = model->make_cache(18);
     const double s = time_step(*model, cache, 128, 1);
     const double bytes = 4.0 * static_cast<double>(model->parameter_count());
@@ -183,6 +191,7 @@ BenchResults bench_prefill(const lang::Rates& rates) {
   try {
     const auto model = models::make_model(llama_100m(), models::Init::kTorch);
     model->requires_grad_(false);
+    for_inference(*model);
     auto cache = model->make_cache(18);
     const double s = time_step(*model, cache, 0, 512);
     const models::ModelConfig& c = model->config();

@@ -77,9 +77,21 @@ Linear::Linear(int64_t in, int64_t out, bool with_bias, Init init) : weight(draw
 }
 
 Tensor Linear::forward(const Tensor& x) const {
-  Tensor y = linear(x, weight, bias);
+  Tensor y;
+  if (weight_t_.defined()) {
+    y = matmul(x, weight_t_);
+    if (bias.defined()) y = y + bias;
+  } else {
+    y = linear(x, weight, bias);
+  }
   if (low_rank_.a.defined() && !merged_) y = y + linear(linear(x, low_rank_.a), low_rank_.b) * low_rank_.scale;
   return y;
+}
+
+void Linear::lay_out_for_inference() {
+  ops::NoGrad no_grad;
+  weight_t_ = weight.transpose(0, 1).clone();
+  framework::eval(std::span(&weight_t_, 1));
 }
 
 void Linear::add_low_rank(int64_t rank, double alpha) {

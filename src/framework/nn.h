@@ -79,8 +79,13 @@ class Linear : public Module {
   void unmerge_low_rank();
   const LowRank& low_rank() const { return low_rank_; }
 
+  // Keeps the weight a second time as [in, out], which products with a few rows read straight through. The weight must not change
+  // afterwards; the bits of forward() do not.
+  void lay_out_for_inference();
+
  private:
   LowRank low_rank_;
+  Tensor weight_t_;  // [in, out], when laid out
   bool merged_ = false;
 };
 

@@ -57,8 +57,8 @@ Cost cost_matmul(const Node& node) {
 std::vector<Sample> samples_matmul() {
   auto f32 = [](Shape s) { return Sample::Input{{DType::kF32, std::move(s)}}; };
   std::vector<Sample> out;
-  for (const auto& [m, k, n] : {std::array<int64_t, 3>{1, 1, 1}, {2, 3, 5}, {7, 13, 17}, {37, 53, 71}, {1, 64, 33}, {64, 1, 16}, {6, 700, 16},
-                                {0, 3, 4}, {3, 0, 4}, {3, 4, 0}, {130, 40, 9}}) {
+  for (const auto& [m, k, n] : {std::array<int64_t, 3>{1, 1, 1}, {2, 3, 5}, {7, 13, 17}, {37, 53, 71}, {1, 64, 33}, {64, 1, 16}, {6, 700, 16}, {5, 40, 70}, {11, 20, 300},
+                                {3, 30, 65}, {20, 300, 330}, {2, 70, 33}, {0, 3, 4}, {3, 0, 4}, {3, 4, 0}, {130, 40, 9}}) {
     out.push_back({{f32({m, k}), f32({k, n})}, {}});
   }
   out.push_back({{f32({2, 3, 4, 5}), f32({2, 3, 5, 7})}, {}});

@@ -324,6 +324,9 @@ Result<std::unique_ptr<Engine>> Engine::create(models::Model& model, const Engin
   model.eval();
   model.requires_grad_(false);
   try {
+    model.for_each_module([](framework::Module& m) {
+      if (auto* linear = dynamic_cast<framework::Linear*>(&m)) linear->lay_out_for_inference();
+    });
     return std::unique_ptr<Engine>(std::make_unique<LocalEngine>(model, options, pages));
   } catch (const Error& e) {
     return e.status();
