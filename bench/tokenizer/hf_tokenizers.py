@@ -18,8 +18,9 @@ fresh.train_from_iterator([text], trainers.BpeTrainer(vocab_size=4096, special_t
 train = time.time() - start
 ours = Tokenizer.from_file(sys.argv[2])
 best = 1e9
+documents = [text[i : i + 4000] for i in range(0, len(text), 4000)]
 for _ in range(3):
     start = time.time()
-    count = len(ours.encode(text).ids)
+    count = sum(len(e.ids) for e in ours.encode_batch_fast(documents))
     best = min(best, time.time() - start)
 print(json.dumps({"peer": "tokenizers " + tokenizers.__version__, "train_s": train, "encode_s": best, "tokens": count}))

@@ -115,12 +115,12 @@ Signature signature_of(std::string_view text, const DedupConfig& config) {
   std::vector<uint32_t> minima(count, UINT32_MAX);
   const size_t shingles = words.size() < n ? 1 : words.size() - n + 1;
   for (size_t s = 0; s < shingles; ++s) {
-    uint64_t x = hash64(normal);  // a text shorter than a shingle is its own
+    std::string_view shingle = normal;  // a text shorter than a shingle is its own
     if (words.size() >= n) {
-      const char* begin = words[s].data();
       const std::string_view last = words[s + n - 1];
-      x = hash64({begin, static_cast<size_t>(last.data() + last.size() - begin)});
+      shingle = {words[s].data(), static_cast<size_t>(last.data() + last.size() - words[s].data())};
     }
+    const uint64_t x = hash64(shingle);
     for (size_t i = 0; i < count; ++i) {
       minima[i] = std::min(minima[i], static_cast<uint32_t>((family[i].a * x + family[i].b) >> 32));
     }
