@@ -220,6 +220,14 @@ Counters counters() {
   std::lock_guard lock(cache().mutex);
   return cache().counters;
 }
+MemoryReport largest_plan() {
+  std::lock_guard lock(cache().mutex);
+  MemoryReport largest;
+  for (const auto& [structure, executable] : cache().executables) {
+    if (executable && executable->memory.arena_bytes >= largest.arena_bytes) largest = executable->memory;
+  }
+  return largest;
+}
 std::shared_ptr<const Executable> last_executable() {
   std::lock_guard lock(cache().mutex);
   return cache().last;

@@ -32,6 +32,8 @@ struct Counters {
   double compile_seconds = 0;
 };
 Counters counters();
+// The memory plan with the largest arena of all graphs that this process compiled.
+MemoryReport largest_plan();
 // The executable that ran last in this process: for reports and `bgl explain`.
 std::shared_ptr<const Executable> last_executable();
 // While set, run() reports every step to it. Not thread-safe.

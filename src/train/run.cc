@@ -3,11 +3,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "base/env.h"
 #include "base/log.h"
 #include "base/progress.h"
+#include "compiler/compile.h"
 #include "framework/random.h"
 #include "lang/kernel.h"
 #include "lang/measure.h"
@@ -159,6 +161,14 @@ double flops_per_token(const models::Model& model, int64_t block) {
          12.0 * static_cast<double>(c.layers * c.heads * c.head_width) * static_cast<double>(block);
 }
 
+// Where the bytes of a step are, of its largest graph.
+void tell_memory() {
+  const compiler::MemoryReport m = compiler::largest_plan();
+  std::fprintf(stderr, "memory plan: arena %s (lower bound %s), results %s, parameters and data %s\n", human_bytes(static_cast<double>(m.arena_bytes)).c_str(),
+               human_bytes(static_cast<double>(m.lower_bound_bytes)).c_str(), human_bytes(static_cast<double>(m.output_bytes)).c_str(),
+               human_bytes(static_cast<double>(m.leaf_bytes)).c_str());
+}
+
 Status one_step(Run& run, Trainer& trainer, RunLog& log, RunSummary& summary, Progress& progress) {
   const int64_t start = real_env().now_ns();
   const double lr = run.options.schedule.at(run.step);
@@ -242,6 +252,7 @@ Result<RunSummary> run_training(const TrainOptions& options, const std::string& 
     if (last || (options.eval_every > 0 && run.step % options.eval_every == 0)) BGL_TRY(evaluate(run, log, summary));
     if (last) break;
     BGL_TRY(one_step(run, trainer, log, summary, progress));
+    if (run.rates.size() == 1) tell_memory();
     if (options.checkpoint_every > 0 && run.step % options.checkpoint_every == 0) BGL_TRY(save_checkpoint(run, trainer));
   }
   progress.finish();

@@ -78,6 +78,7 @@ std::string Trainer::first_bad_node(const std::vector<Batch>& micro_batches) {
   for (const Tensor& p : trained_) {
     if (p.grad().defined()) values.push_back(p.grad().value());
   }
+  values.push_back(framework::clip_grad_norm(trained_, 1).norm.value());
   const std::string found = compiler::first_non_finite(values);
   optimizer_->zero_grad();
   return found.empty() ? "no single operator made it when run one by one" : found;
