@@ -6,6 +6,7 @@ namespace bgl::framework {
 
 Clip clip_grad_norm(const std::vector<Tensor>& parameters, double max_norm) {
   ops::NoGrad no_grad;
+  ops::Label label("gradient norm");
   Value total;
   for (const Tensor& p : parameters) {
     if (!p.grad().defined()) continue;

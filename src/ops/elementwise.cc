@@ -145,6 +145,7 @@ Val emit_cast(Builder& b, Ins in, const Node& node) {
 }
 double ref_cast(std::span<const double> x) { return x[0]; }
 
+// A table: a row an operator, in one place so that they can be compared.
 std::vector<OpDef> make_table() {
   std::vector<OpDef> t;
 #define EMIT [](Builder & b, Ins in, const Node& node) -> Val
