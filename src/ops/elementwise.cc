@@ -145,6 +145,7 @@ Val emit_cast(Builder& b, Ins in, const Node& node) {
 }
 double ref_cast(std::span<const double> x) { return x[0]; }
 
+// As long as the list of its operators: one entry each, told in a few lines.
 std::vector<OpDef> make_table() {
   std::vector<OpDef> t;
 #define EMIT [](Builder & b, Ins in, const Node& node) -> Val
