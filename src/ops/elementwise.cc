@@ -145,11 +145,7 @@ Val emit_cast(Builder& b, Ins in, const Node& node) {
 }
 double ref_cast(std::span<const double> x) { return x[0]; }
 
-<<<<<<< HEAD
 // A table: a row an operator, in one place so that they can be compared.
-=======
-// As long as the list of its operators: one entry each, told in a few lines.
->>>>>>> store
 std::vector<OpDef> make_table() {
   std::vector<OpDef> t;
 #define EMIT [](Builder & b, Ins in, const Node& node) -> Val
