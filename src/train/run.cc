@@ -38,7 +38,7 @@ bool may_change(const std::string& line) {
 
 Status check_same_config(const std::string& path, const std::string& now) {
   Env& env = real_env();
-  if (!env.exists(path)) return env.write_file_atomic(path, now);
+  if (!env.exists(path)) return Status();
   BGL_ASSIGN(const std::string before, env.read_file(path));
   auto lines = [](const std::string& text) {
     std::vector<std::string> out;
@@ -55,7 +55,7 @@ Status check_same_config(const std::string& path, const std::string& now) {
     return invalid_argument("{}: this run was begun with another configuration ('{}' there, '{}' now): choose another --out, or remove it to begin anew", path,
                             x != a.end() ? *x : "", y != b.end() ? *y : "");
   }
-  return env.write_file_atomic(path, now);
+  return Status();
 }
 
 // Everything a run holds.
@@ -232,6 +232,8 @@ Result<RunSummary> run_training(const TrainOptions& options, const std::string& 
   if (already_done(run_dir, options, summary)) return summary;
 
   BGL_TRY(prepare(run));
+  // Only a configuration that can be run is kept.
+  BGL_TRY(env.write_file_atomic(join_path(run_dir, "config.toml"), options.resolved));
   Trainer trainer(*run.loaded.model, options);
   BGL_ASSIGN(const auto resumed, read_checkpoint(join_path(run_dir, "checkpoints"), *run.loaded.model, trainer.optimizer()));
   if (resumed) {
