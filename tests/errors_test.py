@@ -1,0 +1,80 @@
+"""Bad input is told what, where and what to do: every case of tests/errors/cases.txt, word for word, and that nothing else was left
+behind. Usage: errors_test.py BGL EXAMPLES"""
+import json
+import os
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+
+BGL, EXAMPLES = sys.argv[1:3]
+CASES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "errors/cases.txt")
+
+
+def make_files(tmp):
+    dim, hidden, layers, heads, vocab, length = 16, 32, 1, 2, 40, 64
+    header = struct.pack("<7i", dim, hidden, layers, heads, heads, vocab, length)
+    floats = vocab * dim + layers * (2 * dim + 4 * dim * dim + 3 * hidden * dim) + dim + length * dim // heads
+    files = {
+        "good.bin": header + b"\0" * 4 * floats,
+        "truncated.bin": header + b"\0" * 4000,
+        "short.bin": header[:10],
+        "noise.bin": b"x" * 5000,
+        "broken.json": b"{",
+        "broken.toml": b"x = [\n"[:5] + b" ",
+        "short.txt": b"abcdefghij",
+        "other_family/config.json": b'{"model_type": "bert"}',
+        "other_family/model.safetensors": b"",
+        "no_heads/config.json": b'{"model_type": "gpt2", "vocab_size": 9, "n_layer": 1, "n_embd": 8, "n_positions": 8}',
+        "empty_model/config.json": b'{"model_type": "gpt2", "vocab_size": 9, "n_layer": 1, "n_head": 2, "n_embd": 8, "n_positions": 8}',
+    }
+    for name, data in files.items():
+        path = os.path.join(tmp, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as f:
+            f.write(data)
+    # A character vocabulary, as a run saves it.
+    with open(os.path.join(tmp, "text.txt"), "w") as f:
+        f.write("abcdefghijklmnopqrstuvwxyz " * 40)
+    run = os.path.join(tmp, "tiny")
+    sets = ["data.text=" + os.path.join(tmp, "text.txt"), "train.steps=0", "model.layers=1", "model.width=8", "model.heads=1", "evaluate.batches=1"]
+    subprocess.run([BGL, "train", os.path.join(EXAMPLES, "shakespeare_char.toml"), "--out", run] + [x for s in sets for x in ("--set", s)],
+                   check=True, capture_output=True)
+    os.rename(os.path.join(run, "model/tokenizer.json"), os.path.join(tmp, "chars.json"))
+
+
+def cases():
+    name = command = None
+    expected = []
+    for line in open(CASES, encoding="utf-8").read().splitlines() + ["[end]"]:
+        if re.match(r"\[.*\]$", line):
+            if name:
+                yield name, command, expected
+            name, command, expected = line[1:-1], None, []
+        elif line.startswith("> "):
+            expected.append(line[2:])
+        elif line and not line.startswith("#"):
+            command = line
+
+
+def main():
+    failed = total = 0
+    with tempfile.TemporaryDirectory() as tmp:
+        make_files(tmp)
+        fill = lambda text: text.replace("{tmp}", tmp).replace("{examples}", EXAMPLES)
+        for name, command, expected in cases():
+            total += 1
+            run = subprocess.run([BGL] + [fill(word) for word in command.split()], capture_output=True, text=True, timeout=60)
+            want = "".join(fill(line) + "\n" for line in expected)
+            status = 2 if name.endswith(": 2") else 1
+            if run.stderr != want or run.returncode != status or run.stdout:
+                failed += 1
+                print(f"[{name}]\n  status {run.returncode}, {status} expected\n  got   {run.stderr!r}\n  want  {want!r}\n  stdout {run.stdout!r}")
+        # A run that could not begin leaves no configuration that would refuse the next one.
+        assert not os.path.exists(os.path.join(tmp, "run/config.toml"))
+    print(f"{total - failed} of {total} cases as written")
+    sys.exit(failed > 0)
+
+
+main()
