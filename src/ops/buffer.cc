@@ -3,19 +3,39 @@
 #include <atomic>
 #include <cstdlib>
 
+#include "memory/caching.h"
+
 namespace bgl::ops {
 namespace {
 
 std::atomic<size_t> buffer_live{0};
 std::atomic<size_t> buffer_peak{0};
 
+// 64 bytes of slack let a kernel read a whole vector at the end of a row.
+constexpr size_t kSlack = 64;
+
+#if defined(__SANITIZE_ADDRESS__)
+// The sanitizer must see every block by itself.
+void* take(size_t bytes) { return std::aligned_alloc(64, (bytes + kSlack + 63) / 64 * 64); }
+void give_back(void* p) { std::free(p); }
+#else
+// Freed tensors' memory is kept: pages that the system would have to clear again cost more than most operators.
+memory::CachingAllocator& tensor_memory() {
+  static auto* allocator = new memory::CachingAllocator(memory::host_slabs());
+  return *allocator;
+}
+void* take(size_t bytes) {
+  const auto p = tensor_memory().allocate(bytes + kSlack, "tensors");
+  return p.ok() ? *p : nullptr;
+}
+void give_back(void* p) { tensor_memory().free(p); }
+#endif
+
 }  // namespace
 
 std::shared_ptr<Buffer> Buffer::allocate(size_t bytes) {
   std::shared_ptr<Buffer> b(new Buffer);
-  const size_t rounded = (bytes + 63) / 64 * 64;
-  // 64 bytes of slack let a kernel read a whole vector at the end of a row.
-  b->data_ = static_cast<std::byte*>(std::aligned_alloc(64, rounded + 64));
+  b->data_ = static_cast<std::byte*>(take(bytes));
   if (!b->data_) {
     throw Error(make_status(Code::kResourceExhausted, "no memory for {} bytes ({} bytes are in use by tensors)", bytes,
                             buffer_live.load()));
@@ -39,7 +59,7 @@ std::shared_ptr<Buffer> Buffer::borrow(const void* data, size_t bytes, std::shar
 
 Buffer::~Buffer() {
   if (owner_) return;
-  std::free(data_);
+  give_back(data_);
   buffer_live.fetch_sub(bytes_);
 }
 
