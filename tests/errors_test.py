@@ -1,6 +1,6 @@
 """Bad input is told what, where and what to do: every case of tests/errors/cases.txt, word for word, and that nothing else was left
 behind. Usage: errors_test.py BGL EXAMPLES"""
-import json
+import fcntl
 import os
 import re
 import struct
@@ -44,6 +44,35 @@ def make_files(tmp):
     os.rename(os.path.join(run, "model/tokenizer.json"), os.path.join(tmp, "chars.json"))
 
 
+def flip(path, offset):
+    with open(path, "r+b") as f:
+        f.seek(offset, os.SEEK_SET if offset >= 0 else os.SEEK_END)
+        byte = f.read(1)[0]
+        f.seek(-1, os.SEEK_CUR)
+        f.write(bytes([byte ^ 1]))
+
+
+# What needs a program of ours to make it: a damaged checkpoint, a damaged lake, a run and a lake that another process holds.
+def make_states(tmp):
+    train = [BGL, "train", os.path.join(EXAMPLES, "shakespeare_char.toml"), "--set", "data.text=" + os.path.join(tmp, "text.txt"), "--set", "checkpoint.every=1"]
+    for name in ("damaged", "held"):
+        subprocess.run(train + ["--set", "train.steps=2", "--set", "evaluate.batches=1", "--set", "model.layers=1", "--set", "model.width=8", "--set",
+                                "model.heads=1", "--out", os.path.join(tmp, name)], check=True, capture_output=True)
+    flip(os.path.join(tmp, "damaged/checkpoints/step-00000002/boxes-0.safetensors"), -3)
+    for name in ("lake", "held_lake"):
+        subprocess.run([BGL, "lake", "put", os.path.join(tmp, name), os.path.join(tmp, "text.txt")], check=True, capture_output=True)
+    flip(next(os.path.join(tmp, "lake", f) for f in os.listdir(os.path.join(tmp, "lake")) if f.startswith("segment")), 100)
+    held = []
+    for path in ("held/lock", "held_lake/LOCK"):
+        f = open(os.path.join(tmp, path), "r+")
+        fcntl.flock(f, fcntl.LOCK_EX)
+        f.truncate(0)
+        f.write("pid 123 (since 2024-05-01 10:00:00)")
+        f.flush()
+        held.append(f)
+    return held
+
+
 def cases():
     name = command = None
     expected = []
@@ -62,6 +91,7 @@ def main():
     failed = total = 0
     with tempfile.TemporaryDirectory() as tmp:
         make_files(tmp)
+        held = make_states(tmp)
         fill = lambda text: text.replace("{tmp}", tmp).replace("{examples}", EXAMPLES)
         for name, command, expected in cases():
             total += 1
@@ -73,6 +103,7 @@ def main():
                 print(f"[{name}]\n  status {run.returncode}, {status} expected\n  got   {run.stderr!r}\n  want  {want!r}\n  stdout {run.stdout!r}")
         # A run that could not begin leaves no configuration that would refuse the next one.
         assert not os.path.exists(os.path.join(tmp, "run/config.toml"))
+    del held
     print(f"{total - failed} of {total} cases as written")
     sys.exit(failed > 0)
 

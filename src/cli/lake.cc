@@ -119,6 +119,8 @@ Status run_put(const LakeArgs& args) {
     BGL_TRY(putter.put_tree(source, name == "." || name == ".." || name == "/" ? "" : name));
   }
   BGL_TRY(putter.finish());
+  // A log's damaged end looks like a torn one; a segment's is damage. So nothing is left in the log after an orderly end.
+  BGL_TRY(lake->seal());
   return lake->close();
 }
 
