@@ -14,22 +14,19 @@ build_packages=(
   "libcli11-dev:the command line"
   "libtomlplusplus-dev:configuration files"
   "nlohmann-json3-dev:JSON"
-  "libsimdjson-dev:JSON in bulk"
   "libzstd-dev:compressed documents and segments"
   "libdeflate-dev:.gz and .dz files"
-  "zlib1g-dev:.gz streams"
+  "zlib1g-dev:the metrics library asks for it"
   "libxxhash-dev:checksums"
   "libutf8proc-dev:Unicode tables"
   "libcld2-dev:which language a text is in"
   "libre2-dev:regular expressions that cannot hang"
   "libboost1.81-dev:the HTTP server (Asio and Beast)"
   "prometheus-cpp-dev:metrics"
-  "libhwloc-dev:what the processor looks like"
   "libllvm19:compiles kernels while the program runs"
 )
 test_packages=(
   "libgtest-dev:the tests"
-  "libbenchmark-dev:the benchmarks"
   "python3-venv:the OpenAI client, which is one of the tests"
 )
 
