@@ -6,6 +6,7 @@
 //           4     score (f32)
 //           4     n (i32)
 //           n     bytes; spaces are spaces; "<0x0A>" stands for a byte; tokens 0, 1, 2 are unknown, begin and end
+#include <cmath>
 #include <cstring>
 
 #include "text/internal/piece_bpe.h"
@@ -31,6 +32,7 @@ Result<std::unique_ptr<Tokenizer>> load_llama2c(const std::string& path) {
       std::memcpy(&score, bytes.data() + at, 4);
       std::memcpy(&n, bytes.data() + at + 4, 4);
     }
+    if (std::isnan(score)) return data_loss("{}: the score of token {} (at offset {}) is not a number", path, id, at);
     if (n < 0 || n > longest || static_cast<size_t>(n) > bytes.size() - at - 8) {
       return data_loss("{}: token {} (at offset {}) does not fit the file or the longest token, {} bytes", path, id, at,
                        longest);

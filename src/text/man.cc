@@ -83,11 +83,15 @@ std::string glyph(std::string_view name) {
 
 // The argument of \f, \* or \( at text[at]: "(xx", "[name]" or one character. Moves `at` past it.
 std::string_view escape_argument(std::string_view text, size_t& at) {
+  const auto take = [&](int characters) {
+    const size_t begin = at;
+    for (int i = 0; i < characters && at < text.size(); ++i) at += decode_utf8(text, at).bytes;
+    return text.substr(begin, at - begin);
+  };
   if (at >= text.size()) return {};
   if (text[at] == '(') {
-    const std::string_view name = text.substr(at + 1, 2);
-    at = std::min(at + 3, text.size());
-    return name;
+    ++at;
+    return take(2);
   }
   if (text[at] == '[') {
     const size_t end = std::min(text.find(']', at), text.size());
@@ -95,7 +99,7 @@ std::string_view escape_argument(std::string_view text, size_t& at) {
     at = std::min(end + 1, text.size());
     return name;
   }
-  return text.substr(at++, 1);
+  return take(1);
 }
 
 // A line with its escapes carried out.

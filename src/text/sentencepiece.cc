@@ -7,6 +7,7 @@
 //
 // A field is a varint key (number << 3 | wire type), then a varint (type 0), 8 bytes (1), a length and bytes (2) or 4 bytes
 // (5).
+#include <cmath>
 #include <cstring>
 
 #include "text/internal/piece_bpe.h"
@@ -90,7 +91,7 @@ bool read_piece(std::string_view bytes, SentencePieceModel& model) {
     }
     if (f.number == 3) piece.type = static_cast<PieceType>(f.varint);
   }
-  if (piece.type < PieceType::kNormal || piece.type > PieceType::kByte) return false;
+  if (piece.type < PieceType::kNormal || piece.type > PieceType::kByte || std::isnan(score)) return false;
   model.pieces.push_back(std::move(piece));
   model.scores.push_back(score);
   return true;
