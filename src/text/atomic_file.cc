@@ -1,10 +1,10 @@
 #include "text/atomic_file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <utility>
@@ -41,13 +41,21 @@ AtomicFile::AtomicFile(AtomicFile&& other) noexcept
       fd_(std::exchange(other.fd_, -1)) {}
 
 Result<AtomicFile> AtomicFile::create(const std::string& path) {
-  static std::atomic<uint64_t> counter{0};
   AtomicFile file;
   file.path_ = path;
-  std::string temporary = fmt::format("{}.tmp.{}.{}", path, ::getpid(), counter.fetch_add(1));
-  file.fd_ = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (file.fd_ < 0) return errno_status(errno, temporary);
-  file.temporary_ = std::move(temporary);
+  const std::string temporary = path + ".tmp";
+  while (true) {
+    // Not emptied at the open: until the lock is held the bytes may be another writer's.
+    file.fd_ = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    if (file.fd_ < 0) return errno_status(errno, temporary);
+    if (::flock(file.fd_, LOCK_EX | LOCK_NB) != 0) return make_status(Code::kAlreadyExists, "{}: another process is writing it", path);
+    struct stat held {}, named {};
+    // Between open and lock the other writer may have renamed this very file: then it is no longer ours to empty.
+    if (::fstat(file.fd_, &held) == 0 && ::stat(temporary.c_str(), &named) == 0 && held.st_ino == named.st_ino) break;
+    ::close(std::exchange(file.fd_, -1));
+  }
+  file.temporary_ = temporary;
+  if (::ftruncate(file.fd_, 0) != 0) return errno_status(errno, temporary);
   return file;
 }
 

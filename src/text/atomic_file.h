@@ -1,5 +1,5 @@
-// A file that appears whole or not at all: bytes go to "<path>.tmp.<pid>.<n>", and commit() flushes them to the disk and
-// renames. A writer that is killed leaves at most a .tmp file, never a torn result.
+// A file that appears whole or not at all: bytes go to "<path>.tmp", which is locked, and commit() flushes them to the disk and
+// renames. A writer that is killed leaves at most that one file, never a torn result, and the next writer of `path` uses it up.
 #pragma once
 
 #include <cstddef>
@@ -19,6 +19,7 @@ class AtomicFile {
   AtomicFile(AtomicFile&& other) noexcept;
   AtomicFile& operator=(AtomicFile&&) = delete;
 
+  // kAlreadyExists while another AtomicFile of the same path is open, in any process.
   static Result<AtomicFile> create(const std::string& path);
   // Appends through a buffer of 256 KiB.
   Status write(std::span<const std::byte> bytes);
