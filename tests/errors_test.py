@@ -2,7 +2,9 @@
 behind. Usage: errors_test.py BGL EXAMPLES"""
 import fcntl
 import os
+import random
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -52,6 +54,30 @@ def flip(path, offset):
         f.write(bytes([byte ^ 1]))
 
 
+# Clean documents, and shards damaged in one way each.
+def make_shards(tmp):
+    at = lambda name: os.path.join(tmp, name)
+    rng = random.Random(1)
+    words = ["".join(rng.choice("bcdfglmnprst") + rng.choice("aeiou") for _ in range(rng.randint(1, 4))) for _ in range(500)]
+    os.makedirs(at("raw"))
+    for i in range(12):
+        with open(at(f"raw/{i}.txt"), "w") as f:
+            f.write("\n".join("The " + " ".join(rng.choice(words) for _ in range(12)) + "." for _ in range(40)))
+    with open(at("prep.toml"), "w") as f:
+        f.write('[[source]]\nname="made"\ndomain="made"\nlicence="none"\nmatch=["**/*.txt"]\nskip=["gopher_stop_words"]\n')
+    for command in (["prep", at("prep.toml"), "--in", at("raw"), "--out", at("clean")], ["tokenizer", "train", at("clean"), "--vocab", "400", "--out", at("vocabulary")],
+                    ["prep", "tokenize", at("clean"), "--tokenizer", at("vocabulary"), "--out", at("shards")]):
+        subprocess.run([BGL] + command, check=True, capture_output=True)
+    with open(at("shards.toml"), "w") as f:
+        f.write('[model]\nlayers=1\nheads=1\nwidth=8\ncontext=16\n[data]\nshards="?"\nlength=16\nbatch=2\n[train]\nsteps=1\n')
+    for name in ("flipped", "cut", "gone", "broken"):
+        shutil.copytree(at("shards"), at("shards_" + name))
+    flip(at("shards_flipped/made/train.bin"), 50)
+    os.truncate(at("shards_cut/made/train.idx"), 30)
+    os.remove(at("shards_gone/made/heldout.bin"))
+    os.truncate(at("shards_broken/manifest.json"), 20)
+
+
 # What needs a program of ours to make it: a damaged checkpoint, a damaged lake, a run and a lake that another process holds.
 def make_states(tmp):
     train = [BGL, "train", os.path.join(EXAMPLES, "shakespeare_char.toml"), "--set", "data.text=" + os.path.join(tmp, "text.txt"), "--set", "checkpoint.every=1"]
@@ -62,8 +88,9 @@ def make_states(tmp):
     for name in ("lake", "held_lake"):
         subprocess.run([BGL, "lake", "put", os.path.join(tmp, name), os.path.join(tmp, "text.txt")], check=True, capture_output=True)
     flip(next(os.path.join(tmp, "lake", f) for f in os.listdir(os.path.join(tmp, "lake")) if f.startswith("segment")), 100)
+    make_shards(tmp)
     held = []
-    for path in ("held/lock", "held_lake/LOCK"):
+    for path in ("held/lock", "held_lake/LOCK", "clean/LOCK"):
         f = open(os.path.join(tmp, path), "r+")
         fcntl.flock(f, fcntl.LOCK_EX)
         f.truncate(0)

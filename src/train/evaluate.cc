@@ -15,7 +15,8 @@ Result<std::vector<DomainScore>> evaluate_domains(models::Model& model, const Sh
   std::vector<DomainScore> out;
   for (const std::string& domain : shards.domains()) {
     const auto prefixes = shards.prefixes(domain, "heldout");
-    if (!prefixes.ok()) continue;
+    if (!prefixes.ok() && prefixes.status().code() == Code::kNotFound) continue;
+    if (!prefixes.ok()) return prefixes.status();
     BGL_ASSIGN(const auto loader, framework::ShardLoader::open(*prefixes, block, 0));
     const int64_t windows = max_windows > 0 ? std::min(max_windows, loader.windows()) : loader.windows();
     const int64_t batch = std::max<int64_t>(1, 2048 / block);

@@ -4,7 +4,22 @@
 
 #include <algorithm>
 
+#include "base/hash.h"
+
 namespace bgl::train {
+namespace {
+
+Status check_file(const std::string& path, const std::string& hash) {
+  const auto view = real_env().map(path);
+  if (!view.ok() && view.status().code() == Code::kNotFound) {
+    return data_loss("{}: the manifest names it and it is not there: run 'bgl prep tokenize' again", path);
+  }
+  if (!view.ok()) return view.status();
+  if (hex64(hash64((*view)->bytes())) == hash) return Status();
+  return data_loss("{}: its checksum is not the manifest's: run 'bgl prep tokenize' again", path);
+}
+
+}  // namespace
 
 Result<ShardSet> ShardSet::read(const std::string& dir) {
   Env& env = real_env();
@@ -26,7 +41,11 @@ std::vector<std::string> ShardSet::domains() const {
 Result<std::vector<std::string>> ShardSet::prefixes(const std::string& domain, const std::string& split) const {
   std::vector<std::string> out;
   for (const prep::Shard& s : manifest.shards) {
-    if (s.split == split && (domain.empty() || s.domain == domain)) out.push_back(join_path(dir, s.prefix));
+    if (s.split != split || (!domain.empty() && s.domain != domain)) continue;
+    const std::string prefix = join_path(dir, s.prefix);
+    BGL_TRY(check_file(prefix + ".bin", s.bin_hash));
+    BGL_TRY(check_file(prefix + ".idx", s.idx_hash));
+    out.push_back(prefix);
   }
   if (out.empty()) return not_found("{} has no {} shard of the domain '{}'; its domains are {}", dir, split, domain, fmt::join(domains(), ", "));
   return out;

@@ -16,7 +16,8 @@ struct ShardSet {
 
   static Result<ShardSet> read(const std::string& dir);
   std::vector<std::string> domains() const;
-  // Paths without .bin; of one domain, or of all when it is empty. An error that lists the domains when there is none.
+  // Paths without .bin; of one domain, or of all when it is empty. Reads the files once to compare them with the manifest's checksums;
+  // a difference is kDataLoss. An error that lists the domains when there is none.
   Result<std::vector<std::string>> prefixes(const std::string& domain, const std::string& split) const;
   double bytes_per_token(const std::string& domain, const std::string& split) const;  // 0 when there are no tokens
 };

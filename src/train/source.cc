@@ -63,8 +63,13 @@ class ShardSource final : public Source {
     BGL_ASSIGN(const auto train, set.prefixes(o.domain, "train"));
     BGL_ASSIGN(s->train_, framework::ShardLoader::open(train, o.block, seed));
     BGL_ASSIGN(s->walk_, framework::ShardLoader::open(train, o.block, seed));
-    if (const auto held = set.prefixes(o.domain, "heldout"); held.ok()) {
-      if (auto loader = framework::ShardLoader::open(*held, o.block, seed); loader.ok()) s->heldout_ = std::move(loader).value();
+    const auto held = set.prefixes(o.domain, "heldout");
+    if (!held.ok() && held.status().code() != Code::kNotFound) return held.status();
+    if (held.ok()) {
+      auto loader = framework::ShardLoader::open(*held, o.block, seed);
+      // A split without two tokens is none.
+      if (!loader.ok() && loader.status().code() != Code::kInvalidArgument) return loader.status();
+      if (loader.ok()) s->heldout_ = std::move(loader).value();
     }
     s->vocab = set.manifest.vocab_size;
     s->hash = set.manifest.key;
