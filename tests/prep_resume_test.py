@@ -30,7 +30,7 @@ def make_documents(folder, rng):
 def files_below(folder):
     found = {}
     for where, dirs, names in os.walk(folder):
-        dirs[:] = [d for d in dirs if d != "work"]
+        dirs[:] = [d for d in dirs if d != "units"]
         for name in names:
             if "lock" not in name.lower():
                 path = os.path.join(where, name)

@@ -47,7 +47,7 @@ struct Tally {
 class Run {
  public:
   Run(Env& env, const PrepConfig& config, const RunOptions& options)
-      : env_(env), config_(config), options_(options), work_(join_path(options.out, "work")) {}
+      : env_(env), config_(config), options_(options), work_(join_path(options.out, "units")) {}
 
   // The spine.
   Result<RunReport> all() {

@@ -5,7 +5,7 @@
 //   CLEAN/drops.jsonl                             not kept: {"id", "domain", "source", "rule", "value"} a line
 //   CLEAN/summary.json                            what came in, what was kept, what each rule dropped; written last
 //   CLEAN/config.toml                             the configuration with every default
-//   CLEAN/work/                                   finished units, by what they are made of: remove it to save space
+//   CLEAN/units/                                  finished units, by what they are made of: remove it to save space
 //
 // The result depends on the files and the configuration only: not on threads, interruptions or what ran before.
 #pragma once

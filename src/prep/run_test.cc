@@ -63,7 +63,7 @@ std::map<std::string, std::string> tree(Env& env, const std::string& dir) {
   const auto walk = [&](const auto& self, const std::string& at) -> void {
     const std::vector<DirEntry> entries = env.list_dir(at).value();
     for (const DirEntry& e : entries) {
-      if (e.name == "work" || e.name == "LOCK") continue;
+      if (e.name == "units" || e.name == "LOCK") continue;
       const std::string path = join_path(at, e.name);
       if (e.is_dir) {
         self(self, path);
@@ -155,7 +155,7 @@ TEST(PrepRun, ErrorsSayWhatToDo) {
   // A flipped bit in a unit's summary is found, not learnt from.
   const auto files = open_files(env, "/lake").value();
   const std::vector<Unit> units = plan_units(config_for_test(), *files->list()).value();
-  const std::string path = "/clean/work/" + units[0].key + ".sig";
+  const std::string path = "/clean/units/" + units[0].key + ".sig";
   std::string bytes = *env.read_file(path);
   bytes[100] = static_cast<char>(bytes[100] ^ 1);
   ASSERT_TRUE(env.write_file_atomic(path, bytes).ok());

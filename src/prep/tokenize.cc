@@ -29,7 +29,7 @@ struct Meta {
 };
 
 struct Part {
-  std::string prefix;  // of its tokens in OUT/work
+  std::string prefix;  // of its tokens in OUT/units
   std::vector<Meta> documents;
 };
 
@@ -41,7 +41,7 @@ struct Place {
 
 class Tokenize {
  public:
-  Tokenize(Env& env, const TokenizeOptions& options) : env_(env), options_(options), work_(join_path(options.out, "work")) {}
+  Tokenize(Env& env, const TokenizeOptions& options) : env_(env), options_(options), work_(join_path(options.out, "units")) {}
 
   // The spine.
   Result<TokenizeReport> all() {
@@ -235,8 +235,8 @@ Result<Manifest> read_manifest(Env& env, const std::string& shards) {
       out.shards.push_back(std::move(shard));
     }
     return out;
-  } catch (const nlohmann::json::exception& e) {
-    return data_loss("{}: not a manifest of shards ({})", path, e.what());
+  } catch (const nlohmann::json::exception&) {
+    return data_loss("{}: not a manifest of shards; run 'bgl prep tokenize' again", path);
   }
 }
 

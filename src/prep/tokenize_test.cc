@@ -52,7 +52,7 @@ TEST(PrepTokenize, ShardsHoldEveryDocumentOnce) {
   ASSERT_TRUE(report.ok()) << report.status().message();
   EXPECT_EQ(report->documents, 60);
   EXPECT_TRUE(tokenize(env, options)->nothing_to_do);
-  EXPECT_FALSE(env.exists(root + "/shards/work"));
+  EXPECT_FALSE(env.exists(root + "/shards/units"));
 
   const Manifest manifest = read_manifest(env, root + "/shards").value();
   ASSERT_EQ(manifest.shards.size(), 4u);
@@ -90,8 +90,8 @@ TEST(PrepTokenize, TheSameBytesWhateverRanBefore) {
   ASSERT_TRUE(train_tokenizer(env, {.clean = root + "/clean", .out = root + "/tok", .vocab_size = 300}).ok());
   ASSERT_TRUE(tokenize(env, {root + "/clean", root + "/tok", root + "/a", {}}).ok());
   // A killed run has left its work and no manifest.
-  ASSERT_TRUE(env.make_dirs(root + "/b/work").ok());
-  ASSERT_TRUE(env.write_file_atomic(root + "/b/work/torn.bin", "x").ok());
+  ASSERT_TRUE(env.make_dirs(root + "/b/units").ok());
+  ASSERT_TRUE(env.write_file_atomic(root + "/b/units/torn.bin", "x").ok());
   ASSERT_TRUE(tokenize(env, {root + "/clean", root + "/tok", root + "/b", {}}).ok());
   for (const char* file :
        {"/manifest.json", "/tokenizer.json", "/medicine/train.bin", "/medicine/train.idx", "/general/heldout.bin"}) {
