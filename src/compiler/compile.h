@@ -11,8 +11,7 @@
 namespace bgl::compiler {
 
 struct Options {
-  bool fuse = true;     // false: one kernel a node
-  bool verify = false;  // check the graph after every pass
+  bool fuse = true;  // false: one kernel a node
 };
 
 // Turns a graph into an executable. Errors: an operator that cannot be lowered, a kernel that does not compile.

@@ -117,6 +117,30 @@ void expect_close(const std::vector<double>& got, const std::vector<double>& wan
 
 class Conformance : public testing::TestWithParam<const OpDef*> {};
 
+TEST_P(Conformance, TheDefinitionIsWhole) {
+  const OpDef& op = *GetParam();
+  EXPECT_FALSE(op.signature.empty());
+  EXPECT_FALSE(op.sharding.empty());
+  EXPECT_GT(op.tolerance, 0);
+  ASSERT_NE(op.infer, nullptr);
+  ASSERT_NE(op.samples, nullptr);
+  EXPECT_TRUE(op.emit || op.view || op.lower);
+  if (op.op_class == ops::OpClass::kView) return;
+  EXPECT_TRUE(op.reference || op.scalar_reference);
+  ASSERT_NE(op.cost, nullptr);
+  ops::Generator g(3);
+  for (const Sample& sample : op.samples()) {
+    std::vector<Value> inputs;
+    for (const Sample::Input& in : sample.inputs) inputs.push_back(leaf_of(draw(in, g), in.meta.dtype));
+    const auto node = ops::make_node(op, inputs, sample.attrs);
+    const ops::Cost c = op.cost(*node);
+    EXPECT_GE(c.flops, 0);
+    // Nothing written into pages moves nothing, however many pages there are.
+    const bool moves = ops::numel(node->outs[0].shape) > 0 && op.name != "write_pages";
+    EXPECT_TRUE(!moves || c.bytes > 0);
+  }
+}
+
 TEST_P(Conformance, KernelsAgreeWithTheReference) {
   const OpDef& op = *GetParam();
   ASSERT_NE(op.samples, nullptr) << op.name << " has no samples";

@@ -9,11 +9,6 @@ ops::Operand operand_of(const Graph& graph, const Access& access) { return {grap
 
 const Access& access_of(const Graph& graph, Ref r) { return graph.access[static_cast<size_t>(r.node)][static_cast<size_t>(r.out)]; }
 
-bool same_access(const Access& a, const Access& b) {
-  return a.root == b.root && a.layout.offset == b.layout.offset && a.layout.strides == b.layout.strides &&
-         a.layout.shape == b.layout.shape;
-}
-
 Emission emit_kernel_node(const Graph& graph, int index, const ops::Machine& machine) {
   const GraphNode& n = graph.nodes[static_cast<size_t>(index)];
   Emission e;
@@ -47,7 +42,7 @@ Emission emit_elementwise_group(const Graph& graph, const Group& group, const st
       const Access& a = access_of(graph, r);
       const bool inside = std::binary_search(group.nodes.begin(), group.nodes.end(), r.node) && a.root == r;
       if (inside) continue;
-      if (std::any_of(inputs.begin(), inputs.end(), [&](const Access& b) { return same_access(a, b); })) continue;
+      if (std::find(inputs.begin(), inputs.end(), a) != inputs.end()) continue;
       inputs.push_back(a);
       ins.push_back(operand_of(graph, a));
       e.inputs.push_back(a.root);

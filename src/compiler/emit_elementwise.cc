@@ -17,10 +17,6 @@ struct Source {
   size_t index = 0;
 };
 
-bool same(const Access& a, const Access& b) {
-  return a.root == b.root && a.layout.offset == b.layout.offset && a.layout.strides == b.layout.strides && a.layout.shape == b.layout.shape;
-}
-
 std::vector<std::vector<Source>> wiring(const Graph& graph, const Group& group, const std::vector<Access>& inputs) {
   std::map<int, size_t> place;
   for (size_t i = 0; i < group.nodes.size(); ++i) place[group.nodes[i]] = i;
@@ -34,8 +30,7 @@ std::vector<std::vector<Source>> wiring(const Graph& graph, const Group& group, 
         sources.push_back({true, it->second});
         continue;
       }
-      size_t k = 0;
-      while (k < inputs.size() && !same(inputs[k], a)) ++k;
+      const auto k = static_cast<size_t>(std::find(inputs.begin(), inputs.end(), a) - inputs.begin());
       BGL_CHECK(k < inputs.size(), "an operand of {} is no input of its group", graph.nodes[static_cast<size_t>(i)].op ? graph.nodes[static_cast<size_t>(i)].op->name : "copy");
       sources.push_back({false, k});
     }

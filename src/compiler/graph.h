@@ -32,6 +32,7 @@ struct GraphNode {
 struct Access {
   Ref root;
   ops::Layout layout;
+  bool operator==(const Access&) const = default;
 };
 
 struct Graph {

@@ -29,8 +29,8 @@ Tensor dropout(const Tensor& x, double p, bool training) {
   if (!training || p == 0) return x;
   std::vector<float> keep(static_cast<size_t>(x.numel()));
   ops::default_generator().bernoulli(keep, 1 - p);
-  const double scale = p == 1 ? 0 : 1 / (1 - p);
-  return x * (Tensor::from_vector(keep, x.shape()) * scale);
+  if (p == 1) return x * 0.0;
+  return Tensor(ops::dropout(x.value(), Tensor::from_vector(keep, x.shape()).value(), p));
 }
 
 }  // namespace bgl::framework

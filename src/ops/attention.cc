@@ -223,6 +223,13 @@ Cost cost_attention(const Node& node) {
   return c;
 }
 
+// Five products where the forward pass has two; what is computed again does not count.
+Cost cost_attention_grad(const Node& node) {
+  Cost c = cost_attention(node);
+  c.flops *= 2.5;
+  return c;
+}
+
 std::vector<OpDef> make_attention_table() {
   OpDef fwd;
   fwd.name = "attention";
@@ -242,6 +249,7 @@ std::vector<OpDef> make_attention_table() {
   bwd.reference = ref_attention_grad;
   bwd.gradient = nullptr;
   bwd.lower = [](Lowering& l, const Node& n) { kernels::lower_attention_grad(l, n.attrs.numbers[0], n.attrs.ints[0] != 0); };
+  bwd.cost = cost_attention_grad;
   bwd.sharding = "bhtd,bhsd,bhsd,bht,bht,bhtd->bhtd,bhsd,bhsd";
   bwd.samples = samples_attention_grad;
   OpDef paged = fwd;
@@ -250,7 +258,7 @@ std::vector<OpDef> make_attention_table() {
   paged.infer = infer_paged;
   paged.reference = ref_paged;
   paged.gradient = nullptr;
-  paged.cost = nullptr;
+  paged.cost = [](const Node& n) { return streaming_cost(n, 0); };  // how many keys are seen is known when it runs
   paged.lower = [](Lowering& l, const Node& n) { kernels::lower_paged_attention(l, n.attrs.numbers[0]); };
   paged.sharding = "nhd,pgds,pgsd,nm,n->nhd";
   paged.samples = samples_paged;
@@ -261,6 +269,8 @@ std::vector<OpDef> make_attention_table() {
   write.reference = ref_write_pages;
   write.lower = [](Lowering& l, const Node& n) { kernels::lower_write_pages(l, n.attrs.ints[0] != 0); };
   write.in_place = {{0, 0}};
+  // The rows written; the pages they lie in stay where they are.
+  write.cost = [](const Node& n) { return Cost{0, 2.0 * static_cast<double>(n.inputs[1].meta().bytes())}; };
   write.sharding = "pg..,ngd,n->pg..";
   write.samples = samples_write_pages;
   OpDef rope_op;
@@ -270,6 +280,7 @@ std::vector<OpDef> make_attention_table() {
   rope_op.reference = ref_rope;
   rope_op.gradient = grad_rope;
   rope_op.lower = [](Lowering& l, const Node& n) { kernels::lower_rope(l, n.attrs.ints[0] != 0); };
+  rope_op.cost = [](const Node& n) { return streaming_cost(n, 3); };
   rope_op.sharding = "bhtd,bt,..,..->bhtd";
   rope_op.samples = samples_rope;
   return {fwd, bwd, paged, write, rope_op};

@@ -50,6 +50,7 @@ const std::vector<OpDef>& creation_table() {
     range.infer = infer_arange;
     range.reference = ref_arange;
     range.lower = [](Lowering& l, const Node&) { kernels::lower_arange(l); };
+    range.cost = [](const Node& n) { return streaming_cost(n, 0); };
     range.sharding = "->n";
     range.samples = samples_arange;
     OpDef copy;
@@ -59,6 +60,7 @@ const std::vector<OpDef>& creation_table() {
     copy.reference = ref_contiguous;
     copy.gradient = grad_contiguous;
     copy.lower = [](Lowering& l, const Node&) { lower_copy(l, l.in(0), l.out()); };
+    copy.cost = range.cost;
     copy.sharding = "...->...";
     copy.samples = samples_contiguous;
     return std::vector<OpDef>{leaf, number, range, copy};

@@ -73,14 +73,7 @@ std::vector<Sample> samples_cast() {
   return out;
 }
 
-Cost cost_elementwise(const Node& node) {
-  Cost c;
-  const double n = static_cast<double>(numel(node.outs[0].shape));
-  c.flops = n;
-  for (const Value& v : node.inputs) c.bytes += static_cast<double>(v.meta().bytes());
-  c.bytes += static_cast<double>(node.outs[0].bytes());
-  return c;
-}
+Cost cost_elementwise(const Node& node) { return streaming_cost(node, 1); }
 
 OpDef unary(const char* name, Val (*emit)(Builder&, Ins, const Node&), double (*ref)(std::span<const double>),
             Grads (*gradient)(const Node&, std::span<const Value>, std::span<const Value>), std::vector<Sample> (*samples)()) {
@@ -117,6 +110,22 @@ constexpr double kInvSqrt2 = 0.70710678118654752440;
 constexpr double kInvSqrt2Pi = 0.39894228040143267794;
 constexpr double kGeluTanh = 0.79788456080286535588;  // sqrt(2/pi)
 constexpr double kGeluCubic = 0.044715;
+
+// numbers {p}
+std::vector<TensorMeta> infer_dropout(Metas in, const Attrs& attrs) {
+  BGL_REQUIRE(attrs.numbers.at(0) >= 0 && attrs.numbers[0] < 1, "p = {} is outside [0, 1)", attrs.numbers[0]);
+  return infer_float(in, attrs);
+}
+std::vector<RefTensor> ref_dropout(std::span<const RefTensor> in, const Attrs& attrs) {
+  RefTensor y = in[0];
+  for (int64_t i = 0; i < numel(y.shape); ++i) y.at(i) *= in[1].at(i) / (1 - attrs.numbers[0]);
+  return {y};
+}
+std::vector<Sample> samples_dropout() {
+  std::vector<Sample> out = samples_binary();
+  for (Sample& s : out) s.attrs.numbers = {0.25};
+  return out;
+}
 
 Val emit_gelu(Builder& b, Ins in, const Node&) {
   // torch: x * 0.5 * (1 + erf(x / sqrt 2)).
@@ -245,6 +254,12 @@ std::vector<OpDef> make_table() {
   w.infer = infer_where;
   w.sharding = "...,...,...->...";
   t.push_back(std::move(w));
+  OpDef d = binary("dropout", [](Builder&, Ins in, const Node& node) -> Val { return in[0] * (in[1] * (1 / (1 - node.attrs.numbers[0]))); }, nullptr,
+                   GRAD { UNUSED_GRAD; return {dropout(g[0], n.inputs[1], n.attrs.numbers[0]), Value{}}; }, samples_dropout);
+  d.signature = "dropout(x, keep, p) -> y; keep is drawn on the host from torch's stream";
+  d.infer = infer_dropout;
+  d.reference = ref_dropout;
+  t.push_back(std::move(d));
   OpDef c = unary("cast", emit_cast, ref_cast, GRAD { UNUSED_GRAD; return {cast(g[0], n.inputs[0].dtype())}; }, samples_cast);
   c.signature = "cast(x, dtype) -> y";
   c.infer = infer_cast;
@@ -328,6 +343,8 @@ BGL_UNARY(gelu_tanh)
 #undef BGL_UNARY
 
 Value where(const Value& condition, const Value& a, const Value& b) { return apply("where", {condition, a, b}); }
+
+Value dropout(const Value& x, const Value& keep, double p) { return apply("dropout", {x, keep}, {{}, {p}}); }
 
 Value cast(const Value& a, DType dtype) {
   if (a.dtype() == dtype) return a;

@@ -52,6 +52,8 @@ Value greater(const Value& a, const Value& b);
 Value greater_equal(const Value& a, const Value& b);
 Value where(const Value& condition, const Value& a, const Value& b);
 Value cast(const Value& a, DType dtype);
+// x * keep / (1 - p), p in [0, 1); keep holds 1 where an element stays and 0 elsewhere, and has no gradient.
+Value dropout(const Value& x, const Value& keep, double p);
 
 // --- views ------------------------------------------------------------------------------------------------------------
 Value reshape(const Value& a, Shape shape);  // one size may be -1

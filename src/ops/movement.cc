@@ -164,6 +164,11 @@ std::vector<Sample> samples_embedding_grad() {
           {{{{DType::kF32, {1, 33}}}, {{DType::kI64, {1}}, 0, 3}}, {{3}, {}}}};
 }
 
+// Only the rows that are looked up move, not the table.
+Cost cost_rows(const Node& node) {
+  return {0, 2.0 * static_cast<double>(node.outs[0].bytes()) + static_cast<double>(node.inputs[1].meta().bytes())};
+}
+
 std::vector<OpDef> make_movement_table() {
   OpDef cat_op;
   cat_op.name = "cat";
@@ -172,6 +177,7 @@ std::vector<OpDef> make_movement_table() {
   cat_op.reference = ref_cat;
   cat_op.gradient = grad_cat;
   cat_op.lower = lower_cat;
+  cat_op.cost = [](const Node& n) { return streaming_cost(n, 0); };
   cat_op.sharding = "cat";
   cat_op.samples = samples_cat;
   OpDef scatter_op;
@@ -181,6 +187,7 @@ std::vector<OpDef> make_movement_table() {
   scatter_op.reference = ref_slice_scatter;
   scatter_op.gradient = grad_slice_scatter;
   scatter_op.lower = lower_slice_scatter;
+  scatter_op.cost = cat_op.cost;
   scatter_op.sharding = "slice";
   scatter_op.samples = samples_slice_scatter;
   OpDef embed_op;
@@ -190,6 +197,7 @@ std::vector<OpDef> make_movement_table() {
   embed_op.reference = ref_embedding;
   embed_op.gradient = grad_embedding;
   embed_op.lower = [](Lowering& l, const Node&) { kernels::lower_embedding(l); };
+  embed_op.cost = cost_rows;
   embed_op.sharding = "vc,...->...c";
   embed_op.samples = samples_embedding;
   OpDef embed_grad_op;
@@ -199,6 +207,7 @@ std::vector<OpDef> make_movement_table() {
   embed_grad_op.reference = ref_embedding_grad;
   embed_grad_op.gradient = grad_embedding_grad;
   embed_grad_op.lower = [](Lowering& l, const Node&) { kernels::lower_embedding_grad(l); };
+  embed_grad_op.cost = [](const Node& n) { return streaming_cost(n, 1); };
   embed_grad_op.sharding = "...c,...->vc";
   embed_grad_op.samples = samples_embedding_grad;
   return {cat_op, scatter_op, embed_op, embed_grad_op};

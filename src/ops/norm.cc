@@ -89,6 +89,7 @@ const std::vector<OpDef>& norm_table() {
     layer.reference = ref_layer_norm;
     layer.gradient = grad_layer_norm;
     layer.lower = [](Lowering& l, const Node& n) { kernels::lower_layer_norm(l, n.attrs.numbers[0]); };
+    layer.cost = [](const Node& n) { return streaming_cost(n, 8); };
     layer.sharding = "...c->...c,...,...";
     layer.samples = samples_norm;
     OpDef rms = layer;
@@ -98,6 +99,7 @@ const std::vector<OpDef>& norm_table() {
     rms.reference = ref_rms_norm;
     rms.gradient = grad_rms_norm;
     rms.lower = [](Lowering& l, const Node& n) { kernels::lower_rms_norm(l, n.attrs.numbers[0]); };
+    rms.cost = [](const Node& n) { return streaming_cost(n, 4); };
     rms.sharding = "...c->...c,...";
     return std::vector<OpDef>{layer, rms};
   }();

@@ -75,12 +75,17 @@ struct OpDef {
   // Pairs (output, input): the output may take the input's memory when nobody else needs the input's old bytes.
   std::vector<std::pair<int, int>> in_place;
 
+  // Null for leaves, numbers and views, which cost nothing.
   Cost (*cost)(const Node& node) = nullptr;
   // How placements pass through: dims of inputs and outputs by letter; "b,k->b" reduces k; "..." any leading dims.
   std::string sharding;
   std::vector<Sample> (*samples)() = nullptr;
   double tolerance = 1e-5;  // relative to max(1, |reference|), for float32
 };
+
+// Every operand read and every result written once, and `per_element` flops for each element of the first operand: the cost of what
+// is not a product.
+Cost streaming_cost(const Node& node, double per_element);
 
 // All operators, in the order of the docs.
 std::span<const OpDef* const> op_table();

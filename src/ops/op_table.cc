@@ -41,6 +41,14 @@ RefTensor look(const RefTensor& in, const Layout& layout) {
 
 }  // namespace
 
+Cost streaming_cost(const Node& node, double per_element) {
+  Cost c;
+  for (const Value& v : node.inputs) c.bytes += static_cast<double>(v.meta().bytes());
+  for (const TensorMeta& m : node.outs) c.bytes += static_cast<double>(m.bytes());
+  c.flops = per_element * static_cast<double>(numel(node.inputs.empty() ? node.outs[0].shape : node.inputs[0].shape()));
+  return c;
+}
+
 std::span<const OpDef* const> op_table() {
   static const std::vector<const OpDef*> table = all_ops();
   return table;

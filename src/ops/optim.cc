@@ -52,6 +52,7 @@ const std::vector<OpDef>& optim_table() {
     op.reference = ref_adamw;
     op.lower = [](Lowering& l, const Node& n) { kernels::lower_adamw(l, n.attrs.numbers[0], n.attrs.numbers[1], n.attrs.numbers[2]); };
     op.in_place = {{0, 0}, {1, 2}, {2, 3}};
+    op.cost = [](const Node& n) { return streaming_cost(n, 14); };
     op.sharding = "...,...,...,...->...,...,...";
     op.samples = samples_adamw;
     return std::vector<OpDef>{op};

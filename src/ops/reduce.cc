@@ -101,10 +101,7 @@ void lower_sum(Lowering& l, const Node& node) { kernels::lower_reduce(l, node.at
 void lower_amax(Lowering& l, const Node& node) { kernels::lower_reduce(l, node.attrs.ints, kernels::Reduce::kMax); }
 void lower_argmax(Lowering& l, const Node& node) { kernels::lower_argmax(l, node.attrs.ints); }
 
-Cost cost_reduce(const Node& node) {
-  const auto bytes = static_cast<double>(node.inputs[0].meta().bytes());
-  return {static_cast<double>(numel(node.inputs[0].shape())), bytes + static_cast<double>(node.outs[0].bytes())};
-}
+Cost cost_reduce(const Node& node) { return streaming_cost(node, 1); }
 
 std::vector<Sample> samples_reduce() {
   auto f32 = [](Shape s) { return Sample::Input{{DType::kF32, std::move(s)}}; };

@@ -117,6 +117,7 @@ std::vector<OpDef> make_softmax_table() {
   soft.reference = ref_softmax;
   soft.gradient = grad_softmax;
   soft.lower = [](Lowering& l, const Node&) { kernels::lower_softmax(l, false); };
+  soft.cost = [](const Node& n) { return streaming_cost(n, 4); };
   soft.sharding = "...c->...c";
   soft.samples = samples_softmax;
   OpDef log_soft = soft;
@@ -132,6 +133,7 @@ std::vector<OpDef> make_softmax_table() {
   ce.reference = ref_cross_entropy;
   ce.gradient = grad_cross_entropy;
   ce.lower = [](Lowering& l, const Node& n) { kernels::lower_cross_entropy(l, n.attrs.ints[0]); };
+  ce.cost = soft.cost;
   ce.sharding = "rv,r->r,r";
   ce.samples = samples_cross_entropy;
   OpDef ce_grad;
@@ -140,6 +142,7 @@ std::vector<OpDef> make_softmax_table() {
   ce_grad.infer = infer_cross_entropy_grad;
   ce_grad.reference = ref_cross_entropy_grad;
   ce_grad.lower = [](Lowering& l, const Node& n) { kernels::lower_cross_entropy_grad(l, n.attrs.ints[0]); };
+  ce_grad.cost = soft.cost;
   ce_grad.sharding = "rv,r,r,r->rv";
   ce_grad.samples = samples_cross_entropy_grad;
   return {soft, log_soft, ce, ce_grad};

@@ -37,6 +37,7 @@ struct Layout {
   Shape strides;
   int64_t offset = 0;
   bool contiguous() const;
+  bool operator==(const Layout&) const = default;
 };
 
 }  // namespace bgl::ops
