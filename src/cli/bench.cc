@@ -1,5 +1,7 @@
 #include "cli/bench.h"
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
@@ -23,14 +25,6 @@ struct Bench {
 constexpr Bench kBenches[] = {{"gemm", bench_gemm},       {"kernels", bench_kernels}, {"train", bench_train}, {"decode", bench_decode}, {"prefill", bench_prefill},
                               {"lake", bench_lake},       {"prep", bench_prep},       {"tokenizer", bench_tokenizer}, {"jit", bench_jit}};
 
-std::string processor() {
-  const auto text = real_env().read_file("/proc/cpuinfo");
-  const size_t at = text.ok() ? text->find("model name") : std::string::npos;
-  if (at == std::string::npos) return "unknown";
-  const size_t colon = text->find(':', at);
-  return text->substr(colon + 2, text->find('\n', colon) - colon - 2);
-}
-
 json number_or_null(const std::optional<double>& v) { return v ? json(*v) : json(); }
 
 Status bench(const std::string& name, const std::string& file) {
@@ -45,7 +39,7 @@ Status bench(const std::string& name, const std::string& file) {
   const lang::MachineInfo& m = lang::machine();
   const lang::Rates rates = lang::measure_rates();
   BGL_ASSIGN(const auto results, chosen->run(rates));
-  json j = {{"machine", {{"cpu", processor()}, {"threads", m.threads}, {"isa", m.isa}, {"engine", m.engine}, {"f32_gflops", rates.f32_flops / 1e9},
+  json j = {{"machine", {{"cpu", processor_name()}, {"threads", m.threads}, {"isa", m.isa}, {"engine", m.engine}, {"f32_gflops", rates.f32_flops / 1e9},
                          {"stream_gb_per_s", rates.stream_bytes_per_s / 1e9}}},
             {"results", json::array()}};
   report::Table table({"name", "value", "unit", "peer", "peer's value", "ratio", "of the ceiling"});
@@ -56,12 +50,17 @@ Status bench(const std::string& name, const std::string& file) {
     table.add_row({r.name, fmt::format("{:.4g}", r.value), r.unit, r.peer, r.peer_value ? fmt::format("{:.4g}", *r.peer_value) : "",
                    ratio ? fmt::format("{:.2f}", *ratio) : "", r.ceiling_share ? fmt::format("{:.0f} %", 100 * *r.ceiling_share) : ""});
   }
-  std::printf("%s, %d threads, %s; measured now: %.0f GFLOP/s, %.1f GB/s\n%s", processor().c_str(), m.threads, m.isa.c_str(), rates.f32_flops / 1e9,
+  std::printf("%s, %d threads, %s; measured now: %.0f GFLOP/s, %.1f GB/s\n%s", processor_name().c_str(), m.threads, m.isa.c_str(), rates.f32_flops / 1e9,
               rates.stream_bytes_per_s / 1e9, table.text().c_str());
   return file.empty() ? Status() : real_env().write_file_atomic(file, j.dump(2) + "\n");
 }
 
 }  // namespace
+
+std::string scratch_folder(const char* name) {
+  const char* base = std::getenv("TMPDIR");
+  return fmt::format("{}/bgl-bench-{}-{}", base ? base : "/tmp", name, getpid());
+}
 
 double seconds_now() { return 1e-9 * static_cast<double>(real_env().now_ns()); }
 

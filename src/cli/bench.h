@@ -36,6 +36,8 @@ Status print_jit_counters();
 // Runs bench/<script> with the Python that BGL_PEER_PYTHON names and returns the last line it prints; empty, with a line that says
 // how to get it, when there is none.
 std::string run_peer(const std::string& script, const std::string& arguments);
+// A folder of this process for a benchmark's files, not yet made.
+std::string scratch_folder(const char* name);
 double seconds_now();
 // The least time of one call, over at least `seconds` of calls.
 template <typename F>

@@ -35,11 +35,6 @@ double time_graph(F make) {
   return least_seconds(0.15, once);
 }
 
-std::string temporary_folder(const char* name) {
-  const char* base = std::getenv("TMPDIR");
-  return fmt::format("{}/bgl-bench-{}-{}", base ? base : "/tmp", name, getpid());
-}
-
 models::ModelConfig llama_100m() {
   models::ModelConfig c;
   c.family = models::Family::kLlama;
@@ -157,7 +152,7 @@ BenchResults bench_kernels(const lang::Rates& rates) {
 }
 
 BenchResults bench_train(const lang::Rates& rates) {
-  const std::string dir = temporary_folder("train");
+  const std::string dir = scratch_folder("train");
   const std::string peer_before = run_peer("train/torch_char.py", std::to_string(lang::machine().threads));
   BGL_ASSIGN(const double rate, train_rate(dir, 60, ""));
   const std::string peer_after = run_peer("train/torch_char.py", std::to_string(lang::machine().threads));
@@ -204,7 +199,7 @@ BenchResults bench_prefill(const lang::Rates& rates) {
 }
 
 Status print_jit_counters() {
-  const std::string dir = temporary_folder("jit-step");
+  const std::string dir = scratch_folder("jit-step");
   const double start = seconds_now();
   auto rate = train_rate(dir, 1, "");
   const lang::KernelCounters c = lang::kernel_counters();
@@ -218,7 +213,7 @@ Status print_jit_counters() {
 }
 
 BenchResults bench_jit(const lang::Rates&) {
-  const std::string cache = temporary_folder("jit");
+  const std::string cache = scratch_folder("jit");
   std::vector<BenchResult> out;
   for (const char* kind : {"cold", "warm"}) {
     FILE* pipe = popen(fmt::format("BGL_CACHE_DIR='{}' /proc/{}/exe bench jit-step 2>/dev/null", cache, getpid()).c_str(), "r");

@@ -19,11 +19,6 @@ namespace {
 
 using nlohmann::json;
 
-std::string scratch_folder(const char* name) {
-  const char* base = std::getenv("TMPDIR");
-  return fmt::format("{}/bgl-bench-{}-{}", base ? base : "/tmp", name, getpid());
-}
-
 // Text whose words follow Zipf's law, in sentences and paragraphs: the same for the same seed.
 std::string made_text(size_t bytes, uint64_t seed) {
   ops::Generator g(seed);

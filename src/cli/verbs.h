@@ -2,6 +2,8 @@
 // line "bgl <verb>: <message>" on stderr and exits 1 (2 for a wrong command line).
 #pragma once
 
+#include <string>
+
 #include "base/status.h"
 
 namespace CLI {
@@ -15,6 +17,9 @@ void add_verbs(CLI::App& app, Status& status);
 
 // Gives `verb` the closing lines of its --help: one example that can be pasted.
 void set_example(CLI::App& verb, const char* example);
+
+// What the processor calls itself; "unknown" where the system does not say.
+std::string processor_name();
 
 // One per source of this folder, or two where they share it.
 void add_ask(CLI::App& app, Status& status);
