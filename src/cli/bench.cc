@@ -9,6 +9,7 @@
 
 #include "base/env.h"
 #include "base/threads.h"
+#include "cli/bench_gemm.h"
 #include "cli/verbs.h"
 #include "lang/kernel.h"
 #include "report/table.h"
@@ -27,8 +28,11 @@ constexpr Bench kBenches[] = {{"gemm", bench_gemm},       {"kernels", bench_kern
 
 json number_or_null(const std::optional<double>& v) { return v ? json(*v) : json(); }
 
-Status bench(const std::string& name, const std::string& file) {
+Status bench(const std::string& name, const std::string& argument, const std::string& file) {
+  // The two processes that benchmarks start themselves.
   if (name == "jit-step") return print_jit_counters();
+  if (name == "gemm-peer") return answer_gemm_requests(argument);
+  if (!argument.empty()) return invalid_argument("'{}' after '{}': one benchmark at a time", argument, name);
   const Bench* chosen = nullptr;
   std::string names;
   for (const Bench& b : kBenches) {
@@ -88,14 +92,15 @@ std::string run_peer(const std::string& script, const std::string& arguments) {
 
 void add_bench(CLI::App& app, Status& status) {
   struct Options {
-    std::string name, file;
+    std::string name, argument, file;
   };
   auto o = std::make_shared<Options>();
   CLI::App* verb = app.add_subcommand("bench", "Measure one part, beside the machine's ceilings and a peer where BGL_PEER_PYTHON names one");
   verb->add_option("NAME", o->name, "gemm, kernels, train, decode, prefill, lake, prep, tokenizer or jit")->required();
+  verb->add_option("ARGUMENT", o->argument)->group("");
   verb->add_option("--json", o->file, "Write the results to this file");
   set_example(*verb, "bgl bench gemm --json gemm.json");
-  verb->callback([o, &status] { status = bench(o->name, o->file); });
+  verb->callback([o, &status] { status = bench(o->name, o->argument, o->file); });
 }
 
 }  // namespace bgl::cli

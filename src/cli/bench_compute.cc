@@ -1,7 +1,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -98,26 +97,6 @@ Result<double> train_rate(const std::string& dir, int steps, const std::string& 
 }
 
 }  // namespace
-
-BenchResults bench_gemm(const lang::Rates& rates) {
-  using S = std::array<int64_t, 3>;
-  std::vector<BenchResult> out;
-  try {
-    for (const auto& [m, n, k] : {S{256, 256, 256}, S{512, 512, 512}, S{1024, 1024, 1024}, S{2048, 2048, 2048}, S{256, 2304, 768}, S{256, 768, 768},
-                                  S{256, 3072, 768}, S{256, 768, 3072}, S{2048, 2304, 768}, S{2048, 768, 3072}, S{256, 50257, 768}, S{64, 64, 64}, S{128, 128, 32},
-                                  S{37, 53, 71}, S{1000, 17, 300}, S{8, 4096, 4096}, S{16, 2048, 8192}, S{1, 2048, 2048}, S{1, 8192, 2048}, S{1, 2048, 8192}}) {
-      const Value a = leaf({m, k}), b = leaf({k, n});
-      const double flops = 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
-      const double bytes = 4.0 * static_cast<double>(m * k + k * n + m * n);
-      const double s = time_graph([&] { return ops::matmul(a, b); });
-      const double floor = std::max(flops / rates.f32_flops, bytes / rates.stream_bytes_per_s);
-      out.push_back({.name = fmt::format("gemm_f32_{}x{}x{}", m, n, k), .value = flops / s / 1e9, .unit = "GFLOP/s", .ceiling_share = floor / s});
-    }
-  } catch (const Error& e) {
-    return e.status();
-  }
-  return out;
-}
 
 BenchResults bench_kernels(const lang::Rates& rates) {
   std::vector<BenchResult> out;

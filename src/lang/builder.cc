@@ -87,6 +87,11 @@ Val Builder::broadcast(Val v, int rows, int cols) {
   return add({.op = Op::kBroadcast, .type = {v.elem(), rows, cols}, .in = {v.id}}, Where::current());
 }
 
+Val Builder::transpose(Val v, Where w) {
+  if (v.rows() != v.cols()) refuse(fmt::format("transpose of {}, which is not square", text_of(v.type())), w);
+  return unary(Op::kTranspose, v, w);
+}
+
 Val Builder::unary(Op op, Val a, const Where& w) {
   same_builder(a, w);
   return add({.op = op, .type = a.type(), .in = {a.id}}, w);
@@ -194,6 +199,11 @@ void Builder::scatter(Val pointer, Val offsets, Val tile, Val mask, Where w) {
   if (mask) mask = broadcast(mask, offsets.rows(), offsets.cols());
   tile = broadcast(tile, offsets.rows(), offsets.cols());
   add({.op = Op::kScatter, .type = tile.type(), .in = {pointer.id, offsets.id, mask ? mask.id : -1, tile.id}}, w);
+}
+
+void Builder::prefetch(Val pointer, Val offset, Where w) {
+  if (!pointer.type().is_pointer || offset.elem() != Elem::i64 || !offset.type().scalar()) refuse("prefetch needs a pointer and an i64 offset", w);
+  add({.op = Op::kPrefetch, .type = {.elem = register_type(pointer.type().mem)}, .in = {pointer.id, offset.id}}, w);
 }
 
 std::vector<int> Builder::region(const std::function<void()>& fill) {

@@ -65,6 +65,7 @@ class Builder {
   Val iota(int cols, Elem elem = Elem::i64);      // 1 x cols
   Val row_iota(int rows, Elem elem = Elem::i64);  // rows x 1
   Val broadcast(Val v, int rows, int cols);
+  Val transpose(Val v, Where w = Where::current());  // square
   Val full(double value, int rows, int cols, Elem elem = Elem::f32);
 
   Val neg(Val a, Where w = Where::current());
@@ -96,6 +97,7 @@ class Builder {
   void store(Val pointer, Val offset, Val tile, const TileAccess& at = {}, Where w = Where::current());
   Val gather(Val pointer, Val offsets, Val mask = {}, double other = 0, Where w = Where::current());
   void scatter(Val pointer, Val offsets, Val tile, Val mask = {}, Where w = Where::current());
+  void prefetch(Val pointer, Val offset, Where w = Where::current());
 
   using Vals = std::vector<Val>;
   // for (iv = lo; iv < hi; iv += step): body(iv, carried) returns the next carried values. Returns the last ones.

@@ -113,6 +113,12 @@ Status Interpreter::inst(int id) {
     case Op::kBroadcast:
       broadcast(i, out);
       return {};
+    case Op::kTranspose: {
+      const Cell* x = cells(i.in[0]);
+      const auto size = static_cast<size_t>(i.type.cols);
+      for (size_t k = 0; k < n; ++k) out[k] = x[k % size * size + k / size];
+      return {};
+    }
     case Op::kFma: {
       const Cell *a = cells(i.in[0]), *b = cells(i.in[1]), *c = cells(i.in[2]);
       for (size_t k = 0; k < n; ++k) out[k].f = options_.fma ? std::fmaf(a[k].f, b[k].f, c[k].f) : a[k].f * b[k].f + c[k].f;
@@ -134,6 +140,8 @@ Status Interpreter::inst(int id) {
       return gather(i, out);
     case Op::kScatter:
       return scatter(i);
+    case Op::kPrefetch:
+      return {};
     case Op::kFor:
       return loop(i);
     case Op::kResult: {

@@ -29,10 +29,11 @@ const char* name_of(Mem m) {
 }
 const char* name_of(Op op) {
   constexpr const char* kNames[] = {"param", "program_id", "const", "iota", "row_iota", "scratch", "neg", "abs", "sqrt", "cast",
-                                    "bitcast", "broadcast", "add", "sub", "mul", "div", "rem", "min", "max", "and", "or", "xor",
+                                    "bitcast", "broadcast", "transpose", "add", "sub", "mul", "div", "rem", "min", "max", "and", "or", "xor",
                                     "shl", "shr", "eq", "ne", "lt", "le", "gt", "ge", "fma", "select", "reduce", "load", "store",
-                                    "gather", "scatter", "for", "arg", "result", "if"};
+                                    "gather", "scatter", "prefetch", "for", "arg", "result", "if"};
   return kNames[static_cast<int>(op)];
 }
+bool gives_value(Op op) { return op != Op::kStore && op != Op::kScatter && op != Op::kPrefetch && op != Op::kIf; }
 
 }  // namespace bgl::lang

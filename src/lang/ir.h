@@ -56,6 +56,7 @@ enum class Op : uint8_t {
   // one operand
   kNeg, kAbs, kSqrt, kCast, kBitcast,
   kBroadcast,  // scalar, 1 x C or R x 1 to the type's shape
+  kTranspose,  // N x N, N a power of two
   // two
   kAdd, kSub, kMul, kDiv, kRem, kMin, kMax, kAnd, kOr, kXor, kShl, kShr,
   kEq, kNe, kLt, kLe, kGt, kGe,
@@ -69,6 +70,7 @@ enum class Op : uint8_t {
   kLoad, kStore,
   kGather,   // in: ptr, offsets, mask (or -1); fimm: other where the mask is false
   kScatter,  // in: ptr, offsets, mask (or -1), tile
+  kPrefetch,  // in: ptr, offset; type: its element's. A hint that the line of the cache there is wanted soon; no meaning
   // control. kFor in: lo, hi, step, then the initial carried values; args: the insts (kArg) that stand for iv and the carried
   // values in `body`; yields: their next values. kResult in: the kFor; imm: which carried value.
   kFor, kArg, kResult,
@@ -76,6 +78,7 @@ enum class Op : uint8_t {
 };
 enum class ReduceKind : uint8_t { kSum, kMax, kMin };
 const char* name_of(Op op);  // "add", "load", ... as in the text form
+bool gives_value(Op op);     // false for what only touches memory, and for kIf
 
 // A value is named by the index of its Inst in Function::insts.
 struct Inst {

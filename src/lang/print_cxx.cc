@@ -154,6 +154,8 @@ void CxxPrinter::inst(int id, int depth) {
                   fmt::format("v{}[{} * {} + {}]", i.in[0], t.rows == 1 ? "0" : fmt::format("k / {}", i.type.cols), t.cols,
                               t.cols == 1 ? "0" : fmt::format("k % {}", i.type.cols)));
     }
+    case Op::kTranspose:
+      return each(id, depth, fmt::format("v{0}[k % {1} * {1} + k / {1}]", i.in[0], i.type.cols));
     case Op::kFma:
       if (fma_) return each(id, depth, fmt::format("__builtin_fmaf(v{}[k], v{}[k], v{}[k])", i.in[0], i.in[1], i.in[2]));
       return each(id, depth, fmt::format("v{}[k] * v{}[k] + v{}[k]", i.in[0], i.in[1], i.in[2]));
@@ -166,6 +168,8 @@ void CxxPrinter::inst(int id, int depth) {
     case Op::kGather:
     case Op::kScatter:
       return access(id, depth);
+    case Op::kPrefetch:
+      return line(depth, "__builtin_prefetch(v{} + v{}[0]);", i.in[0], i.in[1]);
     case Op::kFor:
       return loop(i, depth);
     case Op::kResult: {

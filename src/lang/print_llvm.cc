@@ -138,6 +138,9 @@ void LlvmPrinter::inst(int id) {
     case Op::kBroadcast:
       out = broadcast(i);
       return;
+    case Op::kTranspose:
+      out = transpose(i);
+      return;
     case Op::kAdd:
     case Op::kSub:
     case Op::kMul:
@@ -178,6 +181,9 @@ void LlvmPrinter::inst(int id) {
       return;
     case Op::kScatter:
       scatter(i);
+      return;
+    case Op::kPrefetch:
+      prefetch(i);
       return;
     case Op::kFor:
       loop(id);
@@ -382,6 +388,29 @@ Rows LlvmPrinter::broadcast(const Inst& i) {
     for (std::string& row : out) row = splat(type_of(i.type.elem), i.type.cols, row);
   }
   if (out.size() != rows) out.assign(rows, std::string(out[0]));
+  return out;
+}
+
+// Blocks of `step` x `step` off the diagonal are swapped, for step = 1, 2, 4, ...: two shuffles a pair of rows.
+Rows LlvmPrinter::transpose(const Inst& i) {
+  const int n = i.type.cols;
+  const std::string type = type_of(i.type);
+  Rows out = at(i.in[0]);
+  for (int step = 1; step < n; step *= 2) {
+    std::string upper, lower;  // which lanes of the two rows the new rows take
+    for (int c = 0; c < n; ++c) {
+      upper += fmt::format("{}i32 {}", c ? ", " : "", c & step ? n + c - step : c);
+      lower += fmt::format("{}i32 {}", c ? ", " : "", c & step ? n + c : c + step);
+    }
+    for (int r = 0; r < n; ++r) {
+      if (r & step) continue;
+      std::string &a = out[static_cast<size_t>(r)], &b = out[static_cast<size_t>(r + step)];
+      constexpr const char* kPick = "shufflevector {0} {1}, {0} {2}, <{3} x i32> <{4}>";
+      const std::string first = emit(kPick, type, a, b, n, upper), second = emit(kPick, type, a, b, n, lower);
+      a = first;
+      b = second;
+    }
+  }
   return out;
 }
 

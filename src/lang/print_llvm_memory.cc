@@ -363,6 +363,11 @@ void LlvmPrinter::scatter(const Inst& i) {
   }
 }
 
+void LlvmPrinter::prefetch(const Inst& i) {
+  const std::string there = emit("getelementptr {}, ptr {}, i64 {}", memory_type(fn_.at(i.in[0]).type.mem), scalar(i.in[0]), scalar(i.in[1]));
+  call("void", "llvm.prefetch.p0", "ptr, i32, i32, i32", fmt::format("ptr {}, i32 0, i32 3, i32 1", there));  // read, keep, data
+}
+
 std::string LlvmPrinter::widen(Mem mem, int cols, const std::string& raw) {
   const std::string from = vec(memory_type(mem), cols), i32 = vec("i32", cols);
   switch (mem) {

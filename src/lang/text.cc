@@ -41,7 +41,7 @@ class TextPrinter {
     text_.append(static_cast<size_t>(depth) * 2, ' ');
     if (i.op == Op::kIf) return branch(i, depth);
     if (i.op == Op::kFor) return loop(id, depth);
-    const bool gives = i.op != Op::kStore && i.op != Op::kScatter;
+    const bool gives = gives_value(i.op);
     std::string operands;
     for (const int v : i.in) operands += (operands.empty() ? " " : ", ") + value(v);
     if (gives) {

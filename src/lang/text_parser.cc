@@ -236,7 +236,7 @@ Status Parser::statement(std::vector<int>& list, int depth) {
     return fault("'{}' is no operation", name);
   if (op->second == Op::kFor) return loop(number, list, depth);
   if (op->second == Op::kIf) return branch(list, depth);
-  const bool gives = op->second != Op::kStore && op->second != Op::kScatter;
+  const bool gives = gives_value(op->second);
   if (gives != (number >= 0)) return fault("{} {} a value", name, gives ? "gives" : "does not give");
   Inst i{.op = op->second};
   skip();

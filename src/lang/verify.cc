@@ -145,6 +145,7 @@ Status Verifier::inst(const Inst& i) {
     case Op::kCast:
     case Op::kBitcast:
     case Op::kBroadcast:
+    case Op::kTranspose:
       return unary(i);
     case Op::kFma:
       BGL_TRY(count(i, 3));
@@ -174,6 +175,11 @@ Status Verifier::inst(const Inst& i) {
     case Op::kGather:
     case Op::kScatter:
       return indirect(i);
+    case Op::kPrefetch:
+      BGL_TRY(count(i, 2));
+      if (!type(i.in[0]).is_pointer) return fault(i, "through {}", type_text(type(i.in[0])));
+      if (type(i.in[1]) != Type{Elem::i64, 1, 1}) return fault(i, "offset is {}", type_text(type(i.in[1])));
+      return gives(i, {register_type(type(i.in[0]).mem), 1, 1});
     case Op::kFor:
       return loop(i);
     case Op::kResult: {
@@ -210,6 +216,9 @@ Status Verifier::unary(const Inst& i) const {
           t.elem == i.type.elem && (t.rows == 1 || t.rows == i.type.rows) && (t.cols == 1 || t.cols == i.type.cols);
       return good ? Status() : fault(i, "of {} to {}", type_text(t), type_text(i.type));
     }
+    case Op::kTranspose:
+      if (t.rows != t.cols) return fault(i, "of {}, which is not square", type_text(t));
+      return gives(i, t);
     case Op::kSqrt:
       if (t.elem != Elem::f32) return fault(i, "of {}", type_text(t));
       return gives(i, t);

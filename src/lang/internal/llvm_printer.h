@@ -31,6 +31,7 @@ class LlvmPrinter {
   Rows fma(const Inst& i);
   Rows select(const Inst& i);
   Rows broadcast(const Inst& i);
+  Rows transpose(const Inst& i);
   Rows reduce(const Inst& i);
   std::string join(ReduceKind kind, Elem e, int cols, const std::string& a, const std::string& b);
   std::string extremum(bool max, Elem e, int cols, const std::string& a, const std::string& b);
@@ -49,6 +50,7 @@ class LlvmPrinter {
   void copy_loop(const Inst& i, Mem mem, const std::string& buffer, bool load);
   Rows gather(const Inst& i);
   void scatter(const Inst& i);
+  void prefetch(const Inst& i);
   std::string full_condition(const Inst& i);
   std::string row_address(const Inst& i, Mem mem, int row);
   std::string row_mask(const Inst& i, int row);

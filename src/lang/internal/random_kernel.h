@@ -84,7 +84,7 @@ class RandomKernel {
 
   void build() {
     constexpr Mem kMems[] = {Mem::f32, Mem::bf16, Mem::f16, Mem::i8, Mem::u8, Mem::i32, Mem::i64, Mem::f32};
-    rows_ = static_cast<int>(one_of<int64_t>({1, 1, 2, 3, 6}));
+    rows_ = static_cast<int>(one_of<int64_t>({1, 1, 2, 3, 4, 6, 8}));
     cols_ = static_cast<int>(one_of<int64_t>({1, 2, 4, 8, 16, 32}));
     Vals in, out;
     for (int i = 0; i < 4; ++i) {
@@ -92,6 +92,7 @@ class RandomKernel {
       in.push_back(b_.pointer("in" + std::to_string(i), types.back()));
     }
     inputs = types.size();
+    prefetched_ = in[0];
     for (int i = 0; i < 4; ++i) {
       types.push_back(kMems[pick(8)]);
       out.push_back(b_.pointer("out" + std::to_string(i), types.back()));
@@ -127,7 +128,7 @@ class RandomKernel {
     const bool wide = pick(2) == 0;
     const Val p = any(wide ? i64_ : i32_), q = any(wide ? i64_ : i32_);
     const Val width = b_.constant_int(pick(wide ? 64 : 32), p.elem());
-    switch (pick(22)) {
+    switch (pick(23)) {
       case 0:
         return keep(b_.binary(one_of({Op::kAdd, Op::kSub, Op::kMul, Op::kDiv, Op::kMin, Op::kMax}), x, y));
       case 1:
@@ -172,6 +173,11 @@ class RandomKernel {
         return keep(one_of({b_.neg(p), b_.abs(p)}));
       case 20:
         return keep(b_.broadcast(b_.sum(x, 1), rows_, cols_));
+      case 21: {
+        b_.prefetch(prefetched_, row_param_);
+        if (rows_ == cols_) return keep(b_.transpose(pick(2) ? x : p));
+        return keep(x + y);
+      }
       default:
         return keep(x * y + x);
     }
@@ -224,7 +230,7 @@ class RandomKernel {
   Builder b_;
   int rows_ = 1, cols_ = 1;
   int64_t limit_ = 0, row_stride_ = 1, col_stride_ = 1;
-  Val limit_param_, row_param_, col_param_;
+  Val limit_param_, row_param_, col_param_, prefetched_;
   Vals real_, i32_, i64_, mask_, loaded_;
 };
 

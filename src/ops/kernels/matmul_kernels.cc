@@ -1,7 +1,8 @@
-// b is packed into panels of NR columns, [panels][K][NR] with zeros past N, so that the inner loop reads it straight through; `a` is
-// packed into [tiles][K][MR] with zeros past M where it is used often enough, else read in place by broadcasts. K is walked in blocks of
-// 256: a block of a panel stays in the first cache while all rows of the program pass, and the unfinished outputs wait in memory as
-// f32, which does not change the chain. With few rows b is read where it lies: packing would cost more than the product.
+// K is walked in blocks of 256. For each, a program packs its part of b into panels [K][NR] in its scratch, with zeros past N,
+// and sweeps rows over it: a panel's block stays in the first cache while a block of rows passes, and the unfinished sums wait
+// in the scratch as f32, which does not change the chain. `a` is packed block by block into tiles [K][padded MR] before, with
+// zeros past M, where it is used often enough, else read in place by broadcasts. With one to three rows b is read where it
+// lies: packing would cost more than the product.
 #include "ops/kernels/matmul_kernels.h"
 
 #include <fmt/format.h>
@@ -19,8 +20,10 @@ using lang::TileAccess;
 using lang::Val;
 
 constexpr int64_t kKBlock = 256;
-constexpr int64_t kRowFloats = 32 << 10;  // of `a` a program takes: about a half of a small second cache
-constexpr int64_t kPackRows = 64;  // k a packing program takes
+constexpr int64_t kRowBlock = 96;   // rows of `a` swept at a time: with the packed panels about a half of a small second cache
+constexpr int64_t kRowsMost = 192;  // of a program, so that its unfinished sums stay in the second cache too
+constexpr int64_t kPanelsMost = 8;  // a program packs at once
+constexpr int64_t kRowsAhead = 4;   // prefetched while b is packed: its rows are too far apart for the processor to foresee
 
 struct Tile {
   int mr, nr;
@@ -36,158 +39,232 @@ struct MatrixStrides {
   int64_t batch0 = 0, batch1 = 0, row = 0, col = 0;
 };
 
-// b[K, N] -> panels. Program (panel, block of k, batch).
-lang::Function make_pack(int nr, bool rows_are_contiguous) {
-  Builder b("pack_b");
-  const Val x = b.pointer("b", Mem::f32), out = b.pointer("packed", Mem::f32);
-  const Val k = b.i64("k"), n = b.i64("n"), row = b.i64("row"), col = b.i64("col");
-  const Val inner = b.i64("inner_batches"), batch0 = b.i64("batch0"), batch1 = b.i64("batch1"), panels = b.i64("panels");
-  const Val panel = b.program_id(0), batch = b.program_id(2);
-  const Val from = b.program_id(1) * double(kPackRows);
-  const Val to = b.min(from + double(kPackRows), k);
-  const Val source = batch / inner * batch0 + batch % inner * batch1 + panel * double(nr) * col;
-  const Val target = (batch * panels + panel) * k * double(nr);
-  const Val limit = n - panel * double(nr);
-  auto copy = [&](bool full) {
-    TileAccess in{.rows = 1, .cols = nr};
-    if (!rows_are_contiguous) in.col_stride = col;
-    if (!full) in.col_limit = limit;
-    b.each(from, to, b.const_i64(1), [&](Val i) {
-      b.store(out, target + i * double(nr), b.load(x, source + i * row, in), {.rows = 1, .cols = nr});
-    });
-  };
-  b.when(b.cmp_ge(limit, b.const_i64(nr)), [&] { copy(true); }, [&] { copy(false); });
-  return b.finish();
+// The rows of a packed tile of `a`: a power of two, so that it can be transposed in registers.
+int padded(int mr) {
+  int rows = 1;
+  while (rows < mr) rows *= 2;
+  return rows;
 }
 
-// a[M, K] -> [tiles][K][MR], zeros past M. Program (tile, block of k, batch).
-lang::Function make_pack_a(int mr) {
+// Copies the block [from, to) x `side` of a matrix whose element (i, j) lies at i * step + j * across to `out`, rows `out_row`
+// apart; of the `side` j only those under `limit` exist, the others become zeros. Steps along contiguous i take squares and
+// transpose them.
+struct PackPart {
+  Val source, step, across;
+  Val from, to;
+  Val limit;
+  Val target;
+  int64_t out_row;
+  int side;
+};
+void pack_part(Builder& b, Val in, Val out, const PackPart& p, bool i_contiguous, bool j_contiguous) {
+  auto copy = [&](bool full) {
+    auto single = [&](Val i) {
+      TileAccess at{.rows = 1, .cols = p.side};
+      if (!j_contiguous) at.col_stride = p.across;
+      if (!full) at.col_limit = p.limit;
+      b.store(out, p.target + (i - p.from) * double(p.out_row), b.load(in, p.source + i * p.step, at),
+              {.rows = 1, .cols = p.side});
+    };
+    if (!i_contiguous || j_contiguous) {
+      b.each(p.from, p.to, b.const_i64(1), single);
+      return;
+    }
+    TileAccess square{.rows = p.side, .cols = p.side};
+    square.row_stride = p.across;
+    if (!full) square.row_limit = p.limit;
+    TileAccess packed{.rows = p.side, .cols = p.side};
+    packed.row_stride = b.const_i64(p.out_row);
+    const Val whole = p.from + (p.to - p.from) / double(p.side) * double(p.side);
+    b.each(p.from, whole, b.const_i64(p.side), [&](Val i) {
+      b.store(out, p.target + (i - p.from) * double(p.out_row), b.transpose(b.load(in, p.source + i, square)), packed);
+    });
+    b.each(whole, p.to, b.const_i64(1), single);
+  };
+  b.when(
+      b.cmp_ge(p.limit, b.const_i64(p.side)), [&] { copy(true); }, [&] { copy(false); });
+}
+
+// a[M, K] -> [blocks of K][tiles][k of the block][padded MR], zeros past M. Program (tile, block of k, batch).
+lang::Function make_pack_a(int mr, bool k_contiguous, bool m_contiguous) {
   Builder b("pack_a");
   const Val x = b.pointer("a", Mem::f32), out = b.pointer("packed", Mem::f32);
   const Val k = b.i64("k"), m = b.i64("m"), row = b.i64("row"), col = b.i64("col");
   const Val inner = b.i64("inner_batches"), batch0 = b.i64("batch0"), batch1 = b.i64("batch1"), tiles = b.i64("tiles");
   const Val tile = b.program_id(0), batch = b.program_id(2);
-  const Val from = b.program_id(1) * double(kPackRows);
-  const Val to = b.min(from + double(kPackRows), k);
-  const Val source = batch / inner * batch0 + batch % inner * batch1 + tile * double(mr) * row;
-  const Val target = (batch * tiles + tile) * k * double(mr);
-  const Val limit = m - tile * double(mr);
-  auto copy = [&](bool full) {
-    TileAccess in{.rows = mr, .cols = 1};
-    in.row_stride = row;
-    if (!full) in.row_limit = limit;
-    TileAccess packed{.rows = mr, .cols = 1};
-    packed.row_stride = b.const_i64(1);
-    b.each(from, to, b.const_i64(1), [&](Val i) { b.store(out, target + i * double(mr), b.load(x, source + i * col, in), packed); });
-  };
-  b.when(b.cmp_ge(limit, b.const_i64(mr)), [&] { copy(true); }, [&] { copy(false); });
+  const int side = padded(mr);
+  const Val from = b.program_id(1) * double(kKBlock), to = b.min(from + double(kKBlock), k);
+  const Val base = batch / inner * batch0 + batch % inner * batch1 + tile * double(mr) * row;
+  pack_part(b, x, out,
+            {.source = base,
+             .step = col,
+             .across = row,
+             .from = from,
+             .to = to,
+             .limit = m - tile * double(mr),
+             .target = ((batch * k + from) * tiles + tile * (to - from)) * double(side),
+             .out_row = side,
+             .side = side},
+            k_contiguous, m_contiguous);
   return b.finish();
 }
 
 struct GemmShape {
   int mr, nr;
-  int tail;       // rows left over after whole tiles of mr; 0 when `a` is packed, whose tiles are all whole
+  int tail;  // rows left over after whole tiles of mr; 0 when `a` is packed, whose tiles are all whole
   bool packed_a;
+  bool b_rows_contiguous;     // b[k, n + 1] follows b[k, n]
+  bool b_columns_contiguous;  // b[k + 1, n] follows b[k, n]
 };
 
-// Program (panel, block of rows, batch).
+// Program (block of panels, block of rows, batch): for every block of k, the program's part of b is packed into its scratch,
+// then swept.
 lang::Function make_gemm(GemmShape s) {
   Builder b("gemm");
-  const Val a = b.pointer("a", Mem::f32), packed = b.pointer("packed", Mem::f32), c = b.pointer("c", Mem::f32);
+  const Val a = b.pointer("a", Mem::f32), x = b.pointer("b", Mem::f32), c = b.pointer("c", Mem::f32);
   const Val m = b.i64("m"), n = b.i64("n"), k = b.i64("k");
-  const Val row = s.packed_a ? b.const_i64(1) : b.i64("row"), col = s.packed_a ? b.const_i64(s.mr) : b.i64("col");
+  const Val row = s.packed_a ? b.const_i64(1) : b.i64("row"), col = s.packed_a ? b.const_i64(padded(s.mr)) : b.i64("col");
   const Val inner = b.i64("inner_batches"), batch0 = b.i64("batch0"), batch1 = b.i64("batch1");
-  const Val panels = b.i64("panels"), packed_batches = b.i64("packed_batches"), rows_per = b.i64("rows_per");
-  const Val panel = b.program_id(0), batch = b.program_id(2);
+  const Val b_row = b.i64("b_row"), b_col = b.i64("b_col"), b_inner = b.i64("b_inner"), b_batch0 = b.i64("b_batch0"),
+            b_batch1 = b.i64("b_batch1");
+  const Val panels = b.i64("panels"), rows_per = b.i64("rows_per"), panels_per = b.i64("panels_per");
+  const Val batch = b.program_id(2);
+  const Val first_panel = b.program_id(0) * panels_per, last_panel = b.min(first_panel + panels_per, panels);
   const Val first = b.program_id(1) * rows_per;
   const Val last = b.min(first + rows_per, m);
-  const Val whole_end = s.packed_a ? last : first + (last - first) / double(s.mr) * double(s.mr);
   const Val a_base = batch / inner * batch0 + batch % inner * batch1;
-  const Val b_base = (batch % packed_batches * panels + panel) * k * double(s.nr);
-  const Val c_base = batch * m * n + panel * double(s.nr);
-  const Val limit = n - panel * double(s.nr);
+  const Val b_base = batch / b_inner * b_batch0 + batch % b_inner * b_batch1;
+  const Val tiles = (m + double(s.mr - 1)) / double(s.mr);  // of packed `a`
+  const Val packed = b.scratch(Mem::f32, kPanelsMost * kKBlock * s.nr);
+  const Val unfinished = b.scratch(Mem::f32, kRowsMost * kPanelsMost * s.nr);  // tiles of sums, past blocks of k
 
-  auto tile = [&](Val at, int rows, Val from, Val to) {
+  const Val width = b.const_i64(kKBlock * s.nr);  // of a packed panel
+  // Rows of b one after the other, all panels of a row together.
+  auto pack_rows = [&](Val from, Val to) {
+    b.each(from, to, b.const_i64(1), [&](Val i) {
+      b.each(first_panel, last_panel, b.const_i64(1), [&](Val panel) {
+        const Val column = panel * double(s.nr), source = b_base + i * b_row + column, limit = n - column;
+        const Val target = (panel - first_panel) * width + (i - from) * double(s.nr);
+        const TileAccess whole{.rows = 1, .cols = s.nr};
+        TileAccess part = whole;
+        part.col_limit = limit;
+        b.prefetch(x, source + b_row * double(kRowsAhead));
+        b.when(
+            b.cmp_ge(limit, b.const_i64(s.nr)), [&] { b.store(packed, target, b.load(x, source, whole), whole); },
+            [&] { b.store(packed, target, b.load(x, source, part), whole); });
+      });
+    });
+  };
+  auto pack_columns = [&](Val from, Val to) {
+    b.each(first_panel, last_panel, b.const_i64(1), [&](Val panel) {
+      // Squares of half a panel: a whole one would not fit the registers.
+      for (int half = 0; half < s.nr; half += s.nr / 2) {
+        const Val column = panel * double(s.nr) + double(half);
+        pack_part(b, x, packed,
+                  {.source = b_base + column * b_col,
+                   .step = b_row,
+                   .across = b_col,
+                   .from = from,
+                   .to = to,
+                   .limit = n - column,
+                   .target = (panel - first_panel) * width + double(half),
+                   .out_row = s.nr,
+                   .side = s.nr / 2},
+                  s.b_columns_contiguous, false);
+      }
+    });
+  };
+  auto tile = [&](Val panel, Val at, int rows, Val from, Val to) {
+    const Val column = panel * double(s.nr), right_at = (panel - first_panel) * width;
     TileAccess c_access{.rows = rows, .cols = s.nr};
     c_access.row_stride = n;
-    c_access.col_limit = limit;
+    c_access.col_limit = n - column;
     if (s.packed_a) c_access.row_limit = m - at;
     TileAccess a_access{.rows = rows, .cols = 1};
     a_access.row_stride = row;
-    const Val c_at = c_base + at * n;
-    const Val a_at = s.packed_a ? a_base + at * k : a_base + at * row;
-    // Past the first block of k the outputs so far are taken up again.
-    TileAccess begin = c_access;
-    const Val none = b.const_i64(0), all = s.packed_a ? c_access.row_limit : b.const_i64(rows);
-    begin.row_limit = b.select(b.cmp_eq(from, none), none, all);
-    const Val acc = b.loop(from, to, b.const_i64(1), {b.load(c, c_at, begin)}, [&](Val i, const Builder::Vals& carried) {
-      const Val left = b.load(a, a_at + i * col, a_access);
-      const Val right = b.load(packed, b_base + i * double(s.nr), {.rows = 1, .cols = s.nr});
-      return Builder::Vals{b.fma(left, right, carried[0])};
-    })[0];
-    b.store(c, c_at, acc, c_access);
+    const Val c_at = (batch * m + at) * n + column;
+    const Val a_at =
+        s.packed_a ? a_base + (from * tiles + at / double(s.mr) * (to - from)) * double(padded(s.mr)) : a_base + at * row;
+    // Past the first block of k the sums so far are taken up again.
+    const Val sums_at = ((at - first) / double(s.mr) * double(kPanelsMost) + panel - first_panel) * double(s.mr * s.nr);
+    TileAccess sums{.rows = rows, .cols = s.nr};
+    sums.row_stride = b.const_i64(s.nr);
+    b.when(b.cmp_eq(from, b.const_i64(0)), [&] { b.store(unfinished, sums_at, b.full(0, rows, s.nr), sums); });
+    const Val acc =
+        b.loop(from, to, b.const_i64(1), {b.load(unfinished, sums_at, sums)}, [&](Val i, const Builder::Vals& carried) {
+          const Val left = b.load(a, a_at + (s.packed_a ? i - from : i) * col, a_access);
+          const Val right = b.load(packed, right_at + (i - from) * double(s.nr), {.rows = 1, .cols = s.nr});
+          return Builder::Vals{b.fma(left, right, carried[0])};
+        })[0];
+    b.when(
+        b.cmp_ge(to, k), [&] { b.store(c, c_at, acc, c_access); }, [&] { b.store(unfinished, sums_at, acc, sums); });
   };
+  const int64_t block = std::max<int64_t>(1, kRowBlock / s.mr) * s.mr;
   // At least one pass, so that K == 0 writes zeros.
   b.each(b.const_i64(0), b.max(k, b.const_i64(1)), b.const_i64(kKBlock), [&](Val from) {
     const Val to = b.min(from + double(kKBlock), k);
-    b.each(first, whole_end, b.const_i64(s.mr), [&](Val at) { tile(at, s.mr, from, to); });
-    if (s.tail > 0) b.when(b.cmp_lt(whole_end, last), [&] { tile(whole_end, s.tail, from, to); });
+    s.b_rows_contiguous ? pack_rows(from, to) : pack_columns(from, to);
+    b.each(first, last, b.const_i64(block), [&](Val block_first) {
+      const Val block_last = b.min(block_first + double(block), last);
+      const Val whole_end = s.packed_a ? block_last : block_first + (block_last - block_first) / double(s.mr) * double(s.mr);
+      b.each(first_panel, last_panel, b.const_i64(1), [&](Val panel) {
+        b.each(block_first, whole_end, b.const_i64(s.mr), [&](Val at) { tile(panel, at, s.mr, from, to); });
+        if (s.tail > 0) b.when(b.cmp_lt(whole_end, block_last), [&] { tile(panel, whole_end, s.tail, from, to); });
+      });
+    });
   });
   return b.finish();
 }
 
-// A few rows of `a` times b[K, N] whose rows are contiguous, b read in place. Program (kFewColumns columns, all rows, batch).
-constexpr int64_t kFewRows = 16;
-constexpr int64_t kFewColumns = 256;
-constexpr int64_t kFewK = 16;
+// One to three rows of `a` times b[K, N] whose rows are contiguous, b read in place: a few of its rows side by side, from one
+// end of the program's columns to the other, so that every stream is long. Program (block of columns, all rows, batch).
+constexpr int64_t kFewRows = 3;
+constexpr int64_t kFewK = 4;
 
 lang::Function make_few_rows(int rows) {
-  // As many columns at once as leave registers for all the sums.
-  const int cols = rows == 1 ? 64 : rows <= 3 ? 32 : 16;
+  const int cols = rows == 1 ? 64 : 32;  // as many as leave registers for all the sums
   Builder b("gemm_few_rows");
   const Val a = b.pointer("a", Mem::f32), x = b.pointer("b", Mem::f32), c = b.pointer("c", Mem::f32);
-  const Val m = b.i64("m"), n = b.i64("n"), k = b.i64("k"), row = b.i64("row"), col = b.i64("col"), b_row = b.i64("b_row");
+  const Val n = b.i64("n"), k = b.i64("k"), row = b.i64("row"), col = b.i64("col"), b_row = b.i64("b_row");
   const Val a_inner = b.i64("a_inner"), a0 = b.i64("a_batch0"), a1 = b.i64("a_batch1");
-  const Val b_inner = b.i64("b_inner"), b0 = b.i64("b_batch0"), b1 = b.i64("b_batch1");
-  const Val begin_column = b.program_id(0) * double(kFewColumns), batch = b.program_id(2);
-  const Val end_column = b.min(begin_column + double(kFewColumns), n);
+  const Val b_inner = b.i64("b_inner"), b0 = b.i64("b_batch0"), b1 = b.i64("b_batch1"), columns_per = b.i64("columns_per");
+  const Val begin_column = b.program_id(0) * columns_per, batch = b.program_id(2);
+  const Val end_column = b.min(begin_column + columns_per, n);
   const Val a_base = batch / a_inner * a0 + batch % a_inner * a1;
   const Val b_base = batch / b_inner * b0 + batch % b_inner * b1;
-  auto tile = [&](Val at, int tile_rows, Val column, Val from, Val to, Val limit) {
-    TileAccess c_access{.rows = tile_rows, .cols = cols};
+  auto tile = [&](Val column, Val from, Val to, Val limit) {
+    TileAccess c_access{.rows = rows, .cols = cols};
     c_access.row_stride = n;
     c_access.col_limit = limit;
-    TileAccess a_access{.rows = tile_rows, .cols = 1};
+    TileAccess a_access{.rows = rows, .cols = 1};
     a_access.row_stride = row;
     TileAccess b_access{.rows = 1, .cols = cols};
     b_access.col_limit = limit;
     TileAccess begin = c_access;
-    begin.row_limit = b.select(b.cmp_eq(from, b.const_i64(0)), b.const_i64(0), b.const_i64(tile_rows));
-    const Val c_at = (batch * m + at) * n + column;
+    begin.row_limit = b.select(b.cmp_eq(from, b.const_i64(0)), b.const_i64(0), b.const_i64(rows));
+    const Val c_at = batch * n * double(rows) + column;
     const Val acc = b.loop(from, to, b.const_i64(1), {b.load(c, c_at, begin)}, [&](Val i, const Builder::Vals& carried) {
-      return Builder::Vals{b.fma(b.load(a, a_base + at * row + i * col, a_access), b.load(x, b_base + i * b_row + column, b_access), carried[0])};
+      return Builder::Vals{
+          b.fma(b.load(a, a_base + i * col, a_access), b.load(x, b_base + i * b_row + column, b_access), carried[0])};
     })[0];
     b.store(c, c_at, acc, c_access);
   };
   b.each(b.const_i64(0), b.max(k, b.const_i64(1)), b.const_i64(kFewK), [&](Val from) {
     const Val to = b.min(from + double(kFewK), k);
     b.each(begin_column, end_column, b.const_i64(cols), [&](Val column) {
-      auto rows_from = [&](Val begin_row, Val end_row, int tile_rows) {
-        b.each(begin_row, end_row, b.const_i64(tile_rows), [&](Val at) {
-          b.when(b.cmp_le(column + double(cols), n), [&] { tile(at, tile_rows, column, from, to, {}); },
-                 [&] { tile(at, tile_rows, column, from, to, n - column); });
-        });
-      };
-      const Val whole = m / double(rows) * double(rows);
-      rows_from(b.const_i64(0), whole, rows);
-      if (rows > 3) rows_from(whole, m, 1);
+      b.when(
+          b.cmp_le(column + double(cols), n), [&] { tile(column, from, to, {}); }, [&] { tile(column, from, to, n - column); });
     });
   });
   return b.finish();
 }
 
+struct Batched {
+  MatrixStrides strides;
+  int64_t inner = 1;
+};
 // The batch dims as at most two, where the layout allows; otherwise the operand is copied.
-bool batch_strides(const Layout& x, int64_t& inner, MatrixStrides& s) {
+bool batch_strides(const Layout& x, Batched& out) {
   const size_t rank = x.shape.size();
   Shape sizes, strides;
   for (size_t d = 0; d + 2 < rank; ++d) {
@@ -201,27 +278,69 @@ bool batch_strides(const Layout& x, int64_t& inner, MatrixStrides& s) {
     }
   }
   if (sizes.size() > 2) return false;
-  s.row = x.strides[rank - 2];
-  s.col = x.strides[rank - 1];
-  inner = sizes.empty() ? 1 : sizes.back();
-  s.batch1 = sizes.empty() ? 0 : strides.back();
-  s.batch0 = sizes.size() == 2 ? strides[0] : 0;
+  out.strides = {.batch0 = sizes.size() == 2 ? strides[0] : 0,
+                 .batch1 = sizes.empty() ? 0 : strides.back(),
+                 .row = x.strides[rank - 2],
+                 .col = x.strides[rank - 1]};
+  out.inner = sizes.empty() ? 1 : sizes.back();
   return true;
 }
 
-struct Batched {
-  MatrixStrides strides;
-  int64_t inner;
-};
 struct ProductSize {
   int64_t batches, m, n, k;
 };
 
+// How many parts of about equal work `items` are cut into, `least` items a part at least, so that every thread finds a few.
+int64_t items_per_program(int64_t items, int64_t others, int64_t least, int threads) {
+  const int64_t wanted = std::max<int64_t>(1, 2 * threads / std::max<int64_t>(1, others));
+  return std::max(least, ((items + wanted - 1) / wanted + least - 1) / least * least);
+}
+
 void few_rows(Lowering& l, OperandId a, OperandId b, const Batched& as, const Batched& bs, const ProductSize& p) {
-  const int rows = p.m == 1 ? 1 : p.m <= 3 ? static_cast<int>(p.m) : 4;
-  l.launch(fmt::format("gemm_few_rows/{}", rows), [&] { return make_few_rows(rows); }, {(p.n + kFewColumns - 1) / kFewColumns, 1, p.batches},
-           {slot(a), slot(b), slot(l.out()), slot(p.m), slot(p.n), slot(p.k), slot(as.strides.row), slot(as.strides.col), slot(bs.strides.row), slot(as.inner),
-            slot(as.strides.batch0), slot(as.strides.batch1), slot(bs.inner), slot(bs.strides.batch0), slot(bs.strides.batch1)});
+  const int rows = static_cast<int>(p.m);
+  const int64_t columns_per = items_per_program(p.n, p.batches, 128, l.machine().threads);
+  l.launch(fmt::format("gemm_few_rows/{}", rows), [&] { return make_few_rows(rows); },
+           {(p.n + columns_per - 1) / columns_per, 1, p.batches},
+           {slot(a), slot(b), slot(l.out()), slot(p.n), slot(p.k), slot(as.strides.row), slot(as.strides.col),
+            slot(bs.strides.row), slot(as.inner), slot(as.strides.batch0), slot(as.strides.batch1), slot(bs.inner),
+            slot(bs.strides.batch0), slot(bs.strides.batch1), slot(columns_per)});
+}
+
+// `a` as tiles that gemm reads straight through; `as` becomes their strides.
+OperandId pack_a(Lowering& l, OperandId a, Batched& as, const ProductSize& p, int mr) {
+  const int side = padded(mr);
+  const int64_t tiles = (p.m + mr - 1) / mr;
+  const bool k_contiguous = as.strides.col == 1, m_contiguous = as.strides.row == 1;
+  const OperandId packed = l.temp({DType::kF32, {p.batches, tiles, p.k, side}});
+  l.launch(fmt::format("pack_a/{},{},{}", mr, k_contiguous, m_contiguous),
+           [&] { return make_pack_a(mr, k_contiguous, m_contiguous); }, {tiles, (p.k + kKBlock - 1) / kKBlock, p.batches},
+           {slot(a), slot(packed), slot(p.k), slot(p.m), slot(as.strides.row), slot(as.strides.col), slot(as.inner),
+            slot(as.strides.batch0), slot(as.strides.batch1), slot(tiles)});
+  as = {.strides = {.batch0 = tiles * p.k * side}, .inner = 1};
+  return packed;
+}
+
+void gemm(Lowering& l, OperandId a, OperandId b, Batched as, const Batched& bs, const ProductSize& p) {
+  Tile t = tile_for(l.machine());
+  if (p.m <= 16 && p.m % t.mr != 0 && p.m % 4 == 0) t.mr = 4;  // no short tile left over
+  const int64_t panels = (p.n + t.nr - 1) / t.nr;
+  // Rows that lie together pack at the speed of memory; scattered ones must be used by more panels to be worth it.
+  const bool packs_a = panels >= (as.strides.row == 1 ? 4 : 16);
+  if (packs_a) a = pack_a(l, a, as, p, t.mr);
+  const int64_t panels_per = std::min(kPanelsMost, items_per_program(panels, p.batches, 4, l.machine().threads));
+  const int64_t columns = (panels + panels_per - 1) / panels_per;
+  const int64_t rows_per = std::min(kRowsMost, items_per_program(p.m, columns * p.batches, 4 * t.mr, l.machine().threads));
+  const GemmShape shape{
+      t.mr, t.nr, packs_a ? 0 : static_cast<int>(p.m % t.mr), packs_a, bs.strides.col == 1, bs.strides.row == 1};
+  std::vector<Slot> slots = {slot(a), slot(b), slot(l.out()), slot(p.m), slot(p.n), slot(p.k)};
+  if (!packs_a) slots.insert(slots.end(), {slot(as.strides.row), slot(as.strides.col)});
+  slots.insert(slots.end(), {slot(as.inner), slot(as.strides.batch0), slot(as.strides.batch1), slot(bs.strides.row),
+                             slot(bs.strides.col), slot(bs.inner), slot(bs.strides.batch0), slot(bs.strides.batch1),
+                             slot(panels), slot(rows_per), slot(panels_per)});
+  const char* b_kind = shape.b_rows_contiguous ? "r" : shape.b_columns_contiguous ? "c" : "s";
+  l.launch(
+      fmt::format("gemm/{}x{}+{}{}{}", t.mr, t.nr, shape.tail, packs_a ? "p" : "", b_kind), [&] { return make_gemm(shape); },
+      {columns, (p.m + rows_per - 1) / rows_per, p.batches}, std::move(slots));
 }
 
 }  // namespace
@@ -230,42 +349,14 @@ void lower_matmul(Lowering& l) {
   const Shape shape = l.shape(l.out());
   if (numel(shape) == 0) return;
   const size_t rank = shape.size();
-  const int64_t m = shape[rank - 2], n = shape[rank - 1], k = l.shape(l.in(0)).back();
-  const int64_t batches = numel(shape) / (m * n);
+  const int64_t m = shape[rank - 2], n = shape[rank - 1];
+  const ProductSize size{numel(shape) / (m * n), m, n, l.shape(l.in(0)).back()};
   OperandId a = l.in(0), b = l.in(1);
-  int64_t a_inner = 1, b_inner = 1;
-  MatrixStrides as, bs;
-  if (!batch_strides(l.layout(a), a_inner, as)) batch_strides(l.layout(a = l.contiguous(a)), a_inner, as);
-  if (!batch_strides(l.layout(b), b_inner, bs)) batch_strides(l.layout(b = l.contiguous(b)), b_inner, bs);
-  if (m <= kFewRows && bs.col == 1) return few_rows(l, a, b, {as, a_inner}, {bs, b_inner}, {batches, m, n, k});
-  const Tile t = tile_for(l.machine());
-  const int64_t panels = (n + t.nr - 1) / t.nr;
-  // One matrix for the whole batch is packed once.
-  const int64_t b_batches = bs.batch0 == 0 && bs.batch1 == 0 ? 1 : batches;
-  const OperandId packed = l.temp({DType::kF32, {b_batches, panels, k, t.nr}});
-  const bool direct = bs.col == 1;
-  l.launch(fmt::format("pack_b/{},{}", t.nr, direct), [&] { return make_pack(t.nr, direct); },
-           {panels, (k + kPackRows - 1) / kPackRows, b_batches},
-           {slot(b), slot(packed), slot(k), slot(n), slot(bs.row), slot(bs.col), slot(b_inner), slot(bs.batch0), slot(bs.batch1), slot(panels)});
-  const int64_t rows_per = std::clamp<int64_t>(kRowFloats / std::max<int64_t>(k, 1) / t.mr, 4, 40) * t.mr;
-  // Rows that lie together pack at the speed of memory; scattered ones must be used by more panels to be worth it.
-  const bool pack_a = panels >= (as.row == 1 ? 4 : 16);
-  const int64_t tiles = (m + t.mr - 1) / t.mr;
-  if (pack_a) {
-    const OperandId packed_a = l.temp({DType::kF32, {batches, tiles, k, t.mr}});
-    l.launch(fmt::format("pack_a/{}", t.mr), [&] { return make_pack_a(t.mr); }, {tiles, (k + kPackRows - 1) / kPackRows, batches},
-             {slot(a), slot(packed_a), slot(k), slot(m), slot(as.row), slot(as.col), slot(a_inner), slot(as.batch0), slot(as.batch1), slot(tiles)});
-    a = packed_a;
-    a_inner = 1;
-    as.batch0 = tiles * k * t.mr;
-    as.batch1 = 0;
-  }
-  const GemmShape shape_of{t.mr, t.nr, pack_a ? 0 : static_cast<int>(m % t.mr), pack_a};
-  std::vector<Slot> slots = {slot(a), slot(packed), slot(l.out()), slot(m), slot(n), slot(k)};
-  if (!pack_a) slots.insert(slots.end(), {slot(as.row), slot(as.col)});
-  slots.insert(slots.end(), {slot(a_inner), slot(as.batch0), slot(as.batch1), slot(panels), slot(b_batches), slot(rows_per)});
-  l.launch(fmt::format("gemm/{}x{}+{}{}", t.mr, t.nr, shape_of.tail, pack_a ? "p" : ""), [&] { return make_gemm(shape_of); },
-           {panels, (m + rows_per - 1) / rows_per, batches}, std::move(slots));
+  Batched as, bs;
+  if (!batch_strides(l.layout(a), as)) batch_strides(l.layout(a = l.contiguous(a)), as);
+  if (!batch_strides(l.layout(b), bs)) batch_strides(l.layout(b = l.contiguous(b)), bs);
+  if (m <= kFewRows && bs.strides.col == 1) return few_rows(l, a, b, as, bs, size);
+  gemm(l, a, b, as, bs, size);
 }
 
 }  // namespace bgl::ops::kernels
