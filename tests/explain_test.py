@@ -1,5 +1,5 @@
 """A small training with --profile, told by bgl explain: the parts of a step add up, the curve of memory peaks where the plan does, and
-trace.json is a Chrome trace whose slices nest. Usage: explain_test.py BGL EXAMPLES"""
+trace.json is a Chrome trace whose slices nest; tokens of bgl generate too. Usage: explain_test.py BGL EXAMPLES"""
 import json
 import os
 import random
@@ -80,9 +80,17 @@ def main():
         weights = [open(os.path.join(r, "model/model.safetensors"), "rb").read() for r in (run, run + "2")]
         assert weights[0] == weights[1], "a measured run has other weights"
         assert not os.path.exists(os.path.join(run + "2", "profile.json"))
+        # A token of generation is told in the same way.
+        tokens = os.path.join(base, "tokens")
+        bgl("generate", os.path.join(run, "model"), "--prompt", "abc", "--steps", "9", "--profile", tokens)
+        told = json.loads(bgl("explain", tokens, "--json"))
+        assert told["step"]["measured"] == 5 and any(k["name"] == "paged_attention" for k in told["kernels"]), told["step"]
+        few = subprocess.run([BGL, "generate", os.path.join(run, "model"), "--prompt", "abc", "--steps", "1", "--profile", tokens], capture_output=True, text=True)
+        assert few.returncode == 1 and few.stderr == ("bgl generate: --profile: 1 tokens are too few to measure one: raise --steps, or give another --prompt "
+                                                      "or --seed\n"), few.stderr
         skipped = subprocess.run([BGL, "train", config, "--out", run + "3", *sets], capture_output=True, text=True, env={**os.environ, "BGL_SKIP_PASS": "plan"})
         assert skipped.returncode == 1 and skipped.stderr == "bgl train: BGL_SKIP_PASS: there is no optional pass 'plan': choose common, fuse\n", skipped.stderr
-        print(len(told["kernels"]), "kernels explained,", len(told["memory"]["alive"]), "launches a step")
+        print("a step is explained, and a token")
 
 
 main()

@@ -54,8 +54,8 @@ Status explain(const ExplainOptions& o) {
 void add_explain(CLI::App& app, Status& status) {
   auto o = std::make_shared<ExplainOptions>();
   CLI::App* verb =
-      app.add_subcommand("explain", "Where a training step's time and memory went: tables, RUN/profile.html, RUN/trace.json");
-  verb->add_option("RUN", o->run, "The folder of a run that was trained with --profile")->required();
+      app.add_subcommand("explain", "Where a step's time and memory went: tables, RUN/profile.html, RUN/trace.json");
+  verb->add_option("RUN", o->run, "The folder of a run that was trained with --profile, or that generate --profile wrote")->required();
   verb->add_option("--top", o->top, "Rows of each table")->capture_default_str();
   verb->add_flag("--json", o->json, "Print plain numbers as JSON instead of tables");
   set_example(*verb, "bgl explain runs/shakespeare --top 10");

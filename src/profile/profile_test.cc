@@ -203,5 +203,20 @@ TEST(Recorder, MeasuresStepsAfterWarmUpAndTheCurvePeaksWhereThePlanDoes) {
   EXPECT_EQ(fused->bytes, 3 * (2.0 * 48 * 48 * 4 + 4));  // in, out and the number: nothing in between
 }
 
+TEST(Recorder, AStepThatNeverEndedIsLeftOut) {
+  const Value x = leaf({16, 16});
+  Recorder recorder({.warmup = 0, .steps = 2});
+  recorder.begin_step(0);
+  one_step(x);
+  recorder.end_step(1);
+  recorder.begin_step(1);
+  one_step(x);
+  EXPECT_FALSE(recorder.done());
+  const Profile p = recorder.profile({1e9, 1e9});
+  EXPECT_EQ(p.steps.size(), 1u);
+  EXPECT_EQ(p.runs.size(), 1u);
+  EXPECT_TRUE(from_json(to_json(p)).ok());
+}
+
 }  // namespace
 }  // namespace bgl::profile

@@ -18,21 +18,22 @@ Recorder::Recorder(const RecorderOptions& options) : options_(options) {
 }
 Recorder::~Recorder() { compiler::set_step_listener(nullptr); }
 
-bool Recorder::done() const { return static_cast<int64_t>(steps_.size()) >= options_.steps && !measuring_; }
+bool Recorder::done() const { return static_cast<int64_t>(steps_.size()) >= options_.steps; }
 
 void Recorder::begin_step(int64_t number) {
   measuring_ = seen_++ >= options_.warmup && !done();
   if (!measuring_) return;
   const double start = now();
   if (steps_.empty()) origin_ = start;
-  steps_.push_back({number, start - origin_, 0, 0});
+  now_ = {number, start - origin_, 0, 0};
 }
 
 void Recorder::end_step(int64_t tokens) {
   if (!measuring_) return;
   measuring_ = false;
-  steps_.back().seconds = now() - origin_ - steps_.back().start;
-  steps_.back().tokens = tokens;
+  now_.seconds = now() - origin_ - now_.start;
+  now_.tokens = tokens;
+  steps_.push_back(now_);
   if (done()) compiler::set_step_listener(nullptr);
 }
 
@@ -41,7 +42,7 @@ void Recorder::add(const compiler::StepEvent& e) {
   if (e.step == 0) {
     const auto found = std::find(graphs_.begin(), graphs_.end(), e.executable.explanation);
     GraphRun run;
-    run.step = steps_.size() - 1;
+    run.step = steps_.size();
     run.graph = static_cast<size_t>(found - graphs_.begin());
     if (found == graphs_.end()) graphs_.push_back(e.executable.explanation);
     runs_.push_back(std::move(run));
@@ -53,6 +54,7 @@ void Recorder::add(const compiler::StepEvent& e) {
 Profile Recorder::profile(const lang::Rates& rates) const {
   const lang::MachineInfo& m = lang::machine();
   Profile p{m.isa, m.engine, m.threads, rates, std::min(seen_, options_.warmup), steps_, {}, runs_};
+  std::erase_if(p.runs, [&](const GraphRun& r) { return r.step >= steps_.size(); });
   for (const auto& g : graphs_) p.graphs.push_back(*g);
   return p;
 }

@@ -25,7 +25,7 @@ class Recorder {
   void end_step(int64_t tokens);
   // Enough steps are measured: the recorder listens no more.
   bool done() const;
-  // What was measured so far, with the machine's rates as they were measured by the caller.
+  // The steps that were begun and ended so far, with the machine's rates as they were measured by the caller.
   Profile profile(const lang::Rates& rates) const;
 
  private:
@@ -35,9 +35,10 @@ class Recorder {
   int64_t seen_ = 0;        // steps begun
   bool measuring_ = false;  // inside a step that counts
   double origin_ = 0;       // the first measured step's start
+  MeasuredStep now_;        // while measuring
   std::vector<MeasuredStep> steps_;
   std::vector<std::shared_ptr<const compiler::Explanation>> graphs_;
-  std::vector<GraphRun> runs_;
+  std::vector<GraphRun> runs_;  // those of `now_` too
 };
 
 }  // namespace bgl::profile
