@@ -29,6 +29,8 @@ def make_files(tmp):
         "other_family/config.json": b'{"model_type": "bert"}',
         "other_family/model.safetensors": b"",
         "no_heads/config.json": b'{"model_type": "gpt2", "vocab_size": 9, "n_layer": 1, "n_embd": 8, "n_positions": 8}',
+        "broken_profile/profile.json": b'{"format": ',
+        "other_profile/profile.json": b'{"format": "bgl profile 0"}',
         "empty_model/config.json": b'{"model_type": "gpt2", "vocab_size": 9, "n_layer": 1, "n_head": 2, "n_embd": 8, "n_positions": 8}',
     }
     for name, data in files.items():

@@ -1,10 +1,15 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <condition_variable>
 #include <cstdio>
 #include <mutex>
+#include <optional>
 
+#include "base/env.h"
 #include "cli/verbs.h"
+#include "lang/measure.h"
 #include "models/folder.h"
+#include "profile/recorder.h"
 #include "serve/engine.h"
 #include "serve/text_stream.h"
 
@@ -16,6 +21,30 @@ struct GenerateOptions {
   int64_t steps = 128;
   serve::SamplingOptions sampling;
   uint64_t seed = 0;
+  std::string profile;  // a folder; empty: nothing is measured
+};
+
+// Measures what each token but the first takes: the first comes with the prompt.
+class TokenProfile {
+ public:
+  explicit TokenProfile(int64_t tokens)
+      : rates_(lang::measure_rates()), recorder_(profile::RecorderOptions{.warmup = std::clamp<int64_t>(tokens - 2, 0, 3), .steps = 10}) {}
+  // On the engine's thread, which ends a step with every token.
+  void token() {
+    if (tokens_++ > 0) recorder_.end_step(1);
+    recorder_.begin_step(tokens_);
+  }
+  Status save(const std::string& folder) const {
+    const profile::Profile p = recorder_.profile(rates_);
+    if (p.steps.empty()) return invalid_argument("--profile: {} tokens are too few to measure one: raise --steps, or give another --prompt or --seed", tokens_);
+    BGL_TRY(real_env().make_dirs(folder));
+    return real_env().write_file_atomic(join_path(folder, "profile.json"), profile::to_json(p));
+  }
+
+ private:
+  lang::Rates rates_;
+  profile::Recorder recorder_;
+  int64_t tokens_ = 0;
 };
 
 Status generate(const GenerateOptions& o) {
@@ -33,6 +62,8 @@ Status generate(const GenerateOptions& o) {
   request.sampling = o.sampling;
   request.seed = o.seed;
   request.stop_tokens = serve::end_tokens(tokenizer);
+  std::optional<TokenProfile> measured;
+  if (!o.profile.empty()) measured.emplace(request.max_tokens);
   BGL_ASSIGN(const auto engine, serve::Engine::create(*loaded.model, {.max_running = 1, .max_waiting = 1}));
   std::mutex mutex;
   std::condition_variable changed;
@@ -46,6 +77,7 @@ Status generate(const GenerateOptions& o) {
   print(o.prompt);
   request.on_event = [&](const serve::Request::Event& e) {
     if (e.token >= 0) print(stream.add(e.token));
+    if (e.token >= 0 && measured) measured->token();
     if (e.finish != serve::Finish::kNone) {
       print(stream.finish());
       std::lock_guard lock(mutex);
@@ -58,7 +90,8 @@ Status generate(const GenerateOptions& o) {
   BGL_TRY(engine->submit(std::move(request)));
   std::unique_lock lock(mutex);
   changed.wait(lock, [&] { return done; });
-  return status;
+  BGL_TRY(std::move(status));
+  return measured ? measured->save(o.profile) : Status();
 }
 
 }  // namespace
@@ -74,6 +107,7 @@ void add_generate(CLI::App& app, Status& status) {
   verb->add_option("--top-p", o->sampling.top_p, "Draw from the most likely tokens of this joint probability")->check(CLI::Range(0.0, 1.0));
   verb->add_option("--top-k", o->sampling.top_k, "Draw from the k most likely tokens (0: all)")->check(CLI::NonNegativeNumber);
   verb->add_option("--seed", o->seed, "The same seed gives the same text");
+  verb->add_option("--profile", o->profile, "Measure some tokens after warm-up into this folder, for bgl explain");
   set_example(*verb, "bgl generate runs/shakespeare/model --prompt \"ROMEO:\" --steps 200 --temperature 0.8");
   verb->callback([o, &status] { status = generate(*o); });
 }

@@ -1,10 +1,8 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <optional>
 
 #include "base/progress.h"
 #include "cli/verbs.h"
-#include "train/profile.h"
 #include "train/run.h"
 
 namespace bgl::cli {
@@ -19,10 +17,7 @@ struct TrainVerb {
 Status run(const TrainVerb& o) {
   BGL_ASSIGN(Config config, Config::load(o.config, o.sets));
   BGL_ASSIGN(const train::TrainOptions options, train::TrainOptions::read(std::move(config), o.base));
-  std::optional<train::Profile> profile;
-  if (o.profile) profile.emplace();
-  BGL_ASSIGN(const train::RunSummary s, train::run_training(options, o.out));
-  if (profile) std::fputs(profile->table(lang::measure_rates()).text().c_str(), stdout);
+  BGL_ASSIGN(const train::RunSummary s, train::run_training(options, o.out, {.profile = o.profile}));
   if (s.nothing_to_do) {
     std::printf("%s is finished: nothing to do (raise train.steps to go on)\n", o.out.c_str());
   } else {
@@ -30,6 +25,7 @@ Status run(const TrainVerb& o) {
     if (s.val_loss > 0) std::printf(", validation %.4f", s.val_loss);
     std::printf(", %.0f tokens/s\n", s.tokens_per_s);
   }
+  if (s.profiled) std::printf("%s/profile.json: bgl explain %s tells where the time and memory went\n", o.out.c_str(), o.out.c_str());
   return Status();
 }
 
@@ -40,7 +36,7 @@ CLI::App* add(CLI::App& app, Status& status, const char* name, const char* what,
   if (tune) verb->add_option("--base", o->base, "The model folder to start from")->required();
   verb->add_option("--out", o->out, "The run's folder; an unfinished one is gone on with")->required();
   verb->add_option("--set", o->sets, "key=value over the file's, for example train.steps=100")->allow_extra_args(false);
-  verb->add_flag("--profile", o->profile, "Print where the time went, kernel by kernel");
+  verb->add_flag("--profile", o->profile, "Measure some steps after warm-up, for bgl explain");
   verb->callback([o, &status] { status = run(*o); });
   return verb;
 }

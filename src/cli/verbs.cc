@@ -10,6 +10,7 @@ void add_verbs(CLI::App& app, Status& status) {
   add_tokenizer(app, status);
   add_train(app, status);
   add_tune(app, status);
+  add_explain(app, status);
   add_eval(app, status);
   add_export(app, status);
   add_generate(app, status);

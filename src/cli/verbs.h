@@ -27,6 +27,7 @@ void add_bench(CLI::App& app, Status& status);
 void add_device(CLI::App& app, Status& status);
 void add_doctor(CLI::App& app, Status& status);
 void add_eval(CLI::App& app, Status& status);
+void add_explain(CLI::App& app, Status& status);
 void add_export(CLI::App& app, Status& status);
 void add_generate(CLI::App& app, Status& status);
 void add_lake(CLI::App& app, Status& status);

@@ -9,9 +9,7 @@
 #include <unordered_set>
 
 #include "base/log.h"
-#include "compiler/emit.h"
-#include "compiler/passes.h"
-#include "compiler/plan.h"
+#include "compiler/explain.h"
 #include "lang/kernel.h"
 
 namespace bgl::compiler {
@@ -109,14 +107,22 @@ Status link_group(const Graph& graph, const Lowered& l, const Emission& e, const
   return Status();
 }
 
-void add_costs(const Graph& graph, const Lowered& l, Executable& executable, size_t first_step) {
-  for (const int n : l.group.nodes) {
-    const GraphNode& node = graph.nodes[static_cast<size_t>(n)];
-    if (!node.op || !node.op->cost || executable.steps.size() == first_step) continue;
-    const ops::Cost c = node.op->cost(*node.source);
-    executable.steps.back().flops += c.flops;
-    executable.steps.back().bytes += c.bytes;
+// Every group's launches, and what the memory plan needs to know of them.
+void emit_groups(const PassState& s, std::vector<Emission>& emissions, std::vector<Lowered>& lowered) {
+  const std::vector<bool> wanted = wanted_nodes(s.graph, s.groups);
+  const ops::Machine machine = machine_for_lowering();
+  for (const Group& group : s.groups) {
+    emissions.push_back(emit_group(s.graph, group, wanted, machine));
+    lowered.push_back(lowered_of(s.graph, group, emissions.back()));
   }
+}
+
+Status link_groups(const PassState& s, const std::vector<Emission>& emissions, const std::vector<Lowered>& lowered, const Values& values,
+                   Executable& executable) {
+  for (size_t g = 0; g < s.groups.size(); ++g) {
+    BGL_TRY(link_group(s.graph, lowered[g], emissions[g], values.temps[g], values, executable));
+  }
+  return Status();
 }
 
 struct Cache {
@@ -145,29 +151,25 @@ Result<std::shared_ptr<const Executable>> compile(Graph graph, const Options& op
   auto executable = std::make_shared<Executable>();
   executable->leaves = graph.leaves.size();
   executable->scalars = graph.scalars.size();
+  BGL_ASSIGN(Pipeline pipeline, Pipeline::create());
+  PassState s{std::move(graph), {}};
+  std::vector<Emission> emissions;
+  std::vector<Lowered> lowered;
+  Values values;
+  const auto always = [](auto pass) { return [pass] { return pass(), Status(); }; };  // a pass that cannot fail
   try {
-    eliminate_common(graph);
-    resolve_views(graph);
-    const std::vector<Group> groups = form_groups(graph, options.fuse);
-    const std::vector<bool> wanted = wanted_nodes(graph, groups);
-    const ops::Machine machine = machine_for_lowering();
-    std::vector<Emission> emissions;
-    std::vector<Lowered> lowered;
-    for (const Group& group : groups) {
-      emissions.push_back(emit_group(graph, group, wanted, machine));
-      lowered.push_back(lowered_of(graph, group, emissions.back()));
-    }
-    const Values values = plan_places(graph, lowered, *executable);
-    for (size_t g = 0; g < groups.size(); ++g) {
-      const size_t first_step = executable->steps.size();
-      BGL_TRY(link_group(graph, lowered[g], emissions[g], values.temps[g], values, *executable));
-      add_costs(graph, lowered[g], *executable, first_step);
-    }
+    BGL_TRY(pipeline.run_pass("common", s, always([&] { eliminate_common(s.graph); }), [] {}));
+    BGL_TRY(pipeline.run_pass("views", s, always([&] { resolve_views(s.graph); })));
+    BGL_TRY(pipeline.run_pass("fuse", s, always([&] { s.groups = form_groups(s.graph, options.fuse); }), [&] { s.groups = form_groups(s.graph, false); }));
+    BGL_TRY(pipeline.run_pass("emit", s, always([&] { emit_groups(s, emissions, lowered); })));
+    BGL_TRY(pipeline.run_pass("plan", s, always([&] { values = plan_places(s.graph, lowered, *executable); })));
+    BGL_TRY(pipeline.run_pass("link", s, [&] { return link_groups(s, emissions, lowered, values, *executable); }));
+    if (options.explain) executable->explanation = explain(s, lowered, emissions, values, *executable);
   } catch (const Error& e) {
     return e.status();
   }
-  log_debug("compiled a graph: {} nodes, {} steps, arena {} bytes (lower bound {})", graph.nodes.size(), executable->steps.size(),
-            executable->memory.arena_bytes, executable->memory.lower_bound_bytes);
+  log_debug("compiled a graph: {} nodes, {} steps, arena {} bytes (lower bound {}); {}", s.graph.nodes.size(), executable->steps.size(),
+            executable->memory.arena_bytes, executable->memory.lower_bound_bytes, pipeline.times_text());
   return std::shared_ptr<const Executable>(std::move(executable));
 }
 
@@ -192,9 +194,10 @@ Status evaluate(const std::vector<ops::Value>& values) {
     types.push_back(static_cast<uint8_t>(n->outs[0].dtype));
   }
   auto& executable = c.executables[structure(graph)];
-  if (!executable) {
+  const bool explain = c.listener != nullptr;
+  if (!executable || (explain && !executable->explanation)) {
     const double start = thread_seconds();
-    auto compiled = compile(std::move(graph), {.fuse = !eager()});
+    auto compiled = compile(std::move(graph), {.fuse = !eager(), .explain = explain});
     if (!compiled.ok()) return compiled.status();
     executable = std::move(compiled).value();
     c.counters.graphs_compiled++;

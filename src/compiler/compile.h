@@ -11,7 +11,8 @@
 namespace bgl::compiler {
 
 struct Options {
-  bool fuse = true;  // false: one kernel a node
+  bool fuse = true;      // false: one kernel a node
+  bool explain = false;  // fills Executable::explanation
 };
 
 // Turns a graph into an executable. Errors: an operator that cannot be lowered, a kernel that does not compile.
@@ -35,7 +36,7 @@ Counters counters();
 MemoryReport largest_plan();
 // The executable that ran last in this process: for reports and `bgl explain`.
 std::shared_ptr<const Executable> last_executable();
-// While set, run() reports every step to it. Not thread-safe.
+// While set, run() reports every step to it, and what runs has an explanation: what was compiled without one is compiled again.
 void set_step_listener(StepListener listener);
 
 }  // namespace bgl::compiler

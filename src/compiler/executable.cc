@@ -106,7 +106,7 @@ Result<std::vector<std::shared_ptr<ops::Buffer>>> run(const Executable& executab
     if (Status s = run_step(step, memory); !s.ok()) {
       return Status(s.code(), fmt::format("[{}]{}{} {}", step.name, step.where.empty() ? "" : " at ", step.where, s.message()));
     }
-    if (listener) listener(step, seconds_now() - start);
+    if (listener) listener({executable, i, start, seconds_now() - start});
   }
   return std::move(memory.outputs);
 }

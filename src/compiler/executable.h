@@ -42,7 +42,6 @@ struct Step {
   std::function<Status(const ops::HostCall&)> host;
   std::string name;   // "matmul", "add+mul+tanh"
   std::string where;  // the label of the (first) node
-  double flops = 0, bytes = 0;
 };
 
 struct MemoryReport {
@@ -51,6 +50,8 @@ struct MemoryReport {
   int64_t output_bytes = 0;       // results that outlive the run and are not written into donated leaves
   int64_t leaf_bytes = 0;
 };
+
+struct Explanation;  // explanation.h
 
 struct Executable {
   std::vector<Step> steps;
@@ -66,10 +67,17 @@ struct Executable {
   };
   std::vector<Output> outputs;
   MemoryReport memory;
+  std::shared_ptr<const Explanation> explanation;  // null unless it was asked for
 };
 
-// Called after each step with the seconds it took; for profiles. Null: nobody listens.
-using StepListener = std::function<void(const Step& step, double seconds)>;
+// A step that has run; times in seconds of the clock that never goes back (Env::now_ns).
+struct StepEvent {
+  const Executable& executable;
+  size_t step = 0;
+  double start = 0, seconds = 0;
+};
+// Called after each step, for profiles. Null: nobody listens, and no clock is read.
+using StepListener = std::function<void(const StepEvent&)>;
 
 // Runs every step in order. Returns one buffer an output. A failing step's Status names the operator and its label.
 Result<std::vector<std::shared_ptr<ops::Buffer>>> run(const Executable& executable,

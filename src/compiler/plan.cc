@@ -100,6 +100,11 @@ Values plan_places(const Graph& graph, const std::vector<Lowered>& lowered, Exec
   executable.memory.arena_bytes = static_cast<int64_t>(plan.peak);
   executable.memory.lower_bound_bytes = static_cast<int64_t>(plan.lower_bound);
   for (size_t i = 0; i < owners.size(); ++i) v.places[owners[i]] = {Place::Kind::kArena, 0, static_cast<int64_t>(plan.offsets[i])};
+  for (size_t i = 0; i < intervals.size(); ++i) {
+    const uint64_t aligned = (intervals[i].bytes + memory::kPlanAlignment - 1) / memory::kPlanAlignment * memory::kPlanAlignment;
+    v.arena.push_back({intervals[i].begin, intervals[i].end, static_cast<int64_t>(aligned), static_cast<int64_t>(plan.offsets[i]),
+                       i < owners.size() ? owners[i] : Ref{}});
+  }
   size_t next = owners.size();
   for (const Lowered& l : lowered) {
     std::vector<Place> temps;

@@ -9,10 +9,19 @@
 
 namespace bgl::compiler {
 
+// A stretch of the arena while groups begin <= g < end run.
+struct ArenaValue {
+  int64_t begin = 0, end = 0;
+  int64_t bytes = 0;  // aligned
+  int64_t offset = 0;
+  Ref ref;  // the root value; no node: scratch memory of group `begin`
+};
+
 // One use of the arena or of outside memory by the lowered groups.
 struct Values {
   std::map<Ref, Place> places;  // of every root value
   std::vector<std::vector<Place>> temps;  // of every group
+  std::vector<ArenaValue> arena;
 };
 
 // The lowered groups, in order.

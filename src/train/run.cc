@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/env.h"
 #include "base/log.h"
@@ -14,6 +15,7 @@
 #include "lang/kernel.h"
 #include "lang/measure.h"
 #include "models/folder.h"
+#include "profile/recorder.h"
 #include "train/checkpoint.h"
 #include "train/report.h"
 #include "train/run_log.h"
@@ -67,8 +69,9 @@ struct Run {
   std::unique_ptr<Source> source;
   std::vector<Batch> next;  // the micro-batches of the coming step, drawn already
   int64_t step = 0;
-  double peak_flops = 0;
-  std::vector<double> rates;
+  lang::Rates machine;
+  std::vector<double> rates;  // tokens a second of every step
+  std::optional<profile::Recorder> recorder;
 };
 
 // The model and the data, in the order in which torch's programs draw: data is opened without drawing, weights are drawn, then batches.
@@ -94,8 +97,12 @@ Status prepare(Run& run) {
     if (c.vocab == 0) c.vocab = source.vocab;
     if (c.vocab < source.vocab) return invalid_argument("model.vocab is {}, but the data has {} different tokens", c.vocab, source.vocab);
     BGL_TRY(c.check("[model]"));
-    run.loaded.model = models::make_model(c, models::Init::kTorch);
-    run.loaded.model->draw_weights();
+    try {
+      run.loaded.model = models::make_model(c, models::Init::kTorch);
+      run.loaded.model->draw_weights();
+    } catch (const Error& e) {
+      return e.status();
+    }
   } else if (source.vocab > run.loaded.model->config().vocab) {
     return invalid_argument("the data's tokens go up to {}, the model {} knows {}: they do not belong together", source.vocab, o.base,
                             run.loaded.model->config().vocab);
@@ -172,8 +179,10 @@ void tell_memory() {
 Status one_step(Run& run, Trainer& trainer, RunLog& log, RunSummary& summary, Progress& progress) {
   const int64_t start = real_env().now_ns();
   const double lr = run.options.schedule.at(run.step);
+  if (run.recorder) run.recorder->begin_step(run.step);
   BGL_ASSIGN(const StepResult r, trainer.step(run.next, lr));
   BGL_TRY(draw_next(run));
+  if (run.recorder) run.recorder->end_step(r.tokens);
   const double seconds = std::max(seconds_since(start), 1e-9);
   const double rate = static_cast<double>(r.tokens) / seconds;
   run.rates.push_back(rate);
@@ -181,7 +190,8 @@ Status one_step(Run& run, Trainer& trainer, RunLog& log, RunSummary& summary, Pr
   json line = {{"step", run.step}, {"loss", r.loss}, {"grad_norm", r.grad_norm}, {"lr", lr}, {"tokens", r.tokens}, {"tokens_per_s", rate}};
   const double bytes = run.source->bytes_per_token;
   if (bytes > 0) line["bits_per_byte"] = r.loss / std::log(2.0) / bytes;
-  const double share = run.peak_flops > 0 ? flops_per_token(*run.loaded.model, run.options.data.block) * rate / run.peak_flops : 0;
+  const double peak = run.machine.f32_flops;
+  const double share = peak > 0 ? flops_per_token(*run.loaded.model, run.options.data.block) * rate / peak : 0;
   if (share > 0) line["peak_share"] = share;
   line["memory_bytes"] = ops::Buffer::peak_bytes();
   BGL_TRY(log.write(line.dump()));
@@ -196,6 +206,15 @@ Status one_step(Run& run, Trainer& trainer, RunLog& log, RunSummary& summary, Pr
 Status save_checkpoint(Run& run, Trainer& trainer) {
   return write_checkpoint(join_path(run.dir, "checkpoints"), *run.loaded.model, trainer.optimizer(), run.next,
                           {run.step, run.source->state(), ops::default_generator().state()}, run.options.checkpoint_keep);
+}
+
+// Writes the profile as soon as it is complete, or what there is of it at the end; the recorder goes.
+Status save_profile(Run& run, RunSummary& summary, bool at_end) {
+  if (!run.recorder || !(at_end || run.recorder->done())) return Status();
+  const profile::Profile measured = run.recorder->profile(run.machine);
+  run.recorder.reset();
+  summary.profiled = true;
+  return real_env().write_file_atomic(join_path(run.dir, "profile.json"), profile::to_json(measured));
 }
 
 Status finish(Run& run, RunSummary& summary) {
@@ -220,9 +239,9 @@ bool already_done(const std::string& dir, const TrainOptions& o, RunSummary& sum
 
 }  // namespace
 
-Result<RunSummary> run_training(const TrainOptions& options, const std::string& run_dir) {
+Result<RunSummary> run_training(const TrainOptions& options, const std::string& run_dir, const RunExtras& extras) {
   Env& env = real_env();
-  Run run{options, run_dir, {}, {}, {}, {}, 0, 0, {}};
+  Run run{options, run_dir, {}, {}, {}, {}, 0, {}, {}, {}};
   RunSummary summary;
   BGL_TRY(env.make_dirs(run_dir));
   auto lock = env.lock_file(join_path(run_dir, "lock"), lock_holder_text(env));
@@ -246,7 +265,11 @@ Result<RunSummary> run_training(const TrainOptions& options, const std::string& 
     BGL_TRY(draw_next(run));
   }
   BGL_ASSIGN(RunLog log, RunLog::open(join_path(run_dir, "log.jsonl"), run.step, machine_line()));
-  run.peak_flops = lang::measure_rates().f32_flops;
+  run.machine = lang::measure_rates();
+  if (extras.profile && run.step < options.steps) {
+    const profile::RecorderOptions plan;
+    run.recorder.emplace(profile::RecorderOptions{.warmup = std::min(plan.warmup, options.steps - run.step - 1), .steps = plan.steps});
+  }
   Progress progress(options.name, options.steps);
   progress.update(run.step);
   while (true) {
@@ -255,9 +278,11 @@ Result<RunSummary> run_training(const TrainOptions& options, const std::string& 
     if (last) break;
     BGL_TRY(one_step(run, trainer, log, summary, progress));
     if (run.rates.size() == 1) tell_memory();
+    BGL_TRY(save_profile(run, summary, false));
     if (options.checkpoint_every > 0 && run.step % options.checkpoint_every == 0) BGL_TRY(save_checkpoint(run, trainer));
   }
   progress.finish();
+  BGL_TRY(save_profile(run, summary, true));
   summary.steps = run.step;
   if (!run.rates.empty()) {
     std::nth_element(run.rates.begin(), run.rates.begin() + static_cast<int64_t>(run.rates.size() / 2), run.rates.end());

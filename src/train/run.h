@@ -5,6 +5,7 @@
 //   model/                  the finished model, a Hugging Face folder
 //   adapter/                the low-rank parts, when LoRA tuned
 //   report.html             loss, learning rate and throughput as plots
+//   profile.json            where the time and memory of some steps went, when they were measured: profile/profile.h
 #pragma once
 
 #include <string>
@@ -19,11 +20,16 @@ struct RunSummary {
   double tokens_per_s = 0;  // median over the steps of this process
   std::string weights_hash;
   bool nothing_to_do = false;
+  bool profiled = false;  // profile.json was written
+};
+
+struct RunExtras {
+  bool profile = false;  // measure up to 10 steps of this process after its first 3, or its last one where there are fewer
 };
 
 // Goes on where RUN's newest checkpoint stopped; does nothing when RUN is finished. SIGKILL at any point and the same call again
 // end with the same bits. Errors: another process works on RUN; another configuration; data and model that do not fit; a loss
 // that is not a number.
-Result<RunSummary> run_training(const TrainOptions& options, const std::string& run_dir);
+Result<RunSummary> run_training(const TrainOptions& options, const std::string& run_dir, const RunExtras& extras = {});
 
 }  // namespace bgl::train
