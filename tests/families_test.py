@@ -1,4 +1,4 @@
-"""A Qwen2 folder as another program writes it, in files of several dtypes, through bgl: generate, serve, export. The weights are random, the
+"""A Qwen2 folder as another program writes it, in files of several dtypes, through bgl: generate, serve, tune, export. The weights are random, the
 vocabulary is the 256 bytes and two marks. Usage: families_test.py BGL
 """
 import json
@@ -163,6 +163,16 @@ class FamiliesTest(unittest.TestCase):
             server.send_signal(signal.SIGTERM)
             server.wait(timeout=60)
             server.stdout.close()
+
+    def test_tuning_reaches_every_tensor_and_keeps_how_it_is_stored(self):
+        with open(self.path("text"), "w", encoding="utf-8") as f:
+            f.write("the quick brown fox jumps over the lazy dog. " * 50)
+        with open(self.path("tune.toml"), "w", encoding="utf-8") as f:
+            f.write(f'[data]\ntext = "{self.path("text")}"\nlength = 32\nbatch = 2\n[train]\nsteps = 2\n[evaluate]\nbatches = 1\n[schedule]\nlr = 0.01\n')
+        subprocess.run([BGL, "tune", self.path("tune.toml"), "--base", self.model, "--out", self.path("run")], check=True, capture_output=True)
+        before, after = read_tensors(self.model), read_tensors(self.path("run/model"))
+        self.assertEqual({name: tensor[:2] for name, tensor in before.items()}, {name: tensor[:2] for name, tensor in after.items()})
+        self.assertEqual([name for name in before if before[name][2] == after[name][2]], [])
 
     def test_export_keeps_every_byte(self):
         before = read_tensors(self.model)
