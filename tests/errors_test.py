@@ -1,6 +1,8 @@
 """Bad input is told what, where and what to do: every case of tests/errors/cases.txt, word for word, and that nothing else was left
 behind. Usage: errors_test.py BGL EXAMPLES"""
 import fcntl
+import json
+import math
 import os
 import random
 import re
@@ -12,6 +14,32 @@ import tempfile
 
 BGL, EXAMPLES = sys.argv[1:3]
 CASES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "errors/cases.txt")
+
+
+# A file of one tensor, zeros of four bytes each.
+def safetensors(name, dtype, *shape):
+    size = 4 * math.prod(shape)
+    header = json.dumps({name: {"dtype": dtype, "shape": shape, "data_offsets": [0, size]}}).encode()
+    return struct.pack("<Q", len(header)) + header + bytes(size)
+
+
+# Folders of a Qwen2 model, each with one fault.
+def model_folders():
+    config = {"model_type": "qwen2", "vocab_size": 9, "num_hidden_layers": 1, "num_attention_heads": 2, "hidden_size": 8, "intermediate_size": 8,
+              "max_position_embeddings": 8}
+    norm = lambda: safetensors("model.norm.weight", "F32", 8)
+    index = lambda file, **others: json.dumps({"weight_map": {"model.norm.weight": file, **others}}).encode()
+    folders = {
+        "yarn": ({**config, "rope_scaling": {"type": "yarn", "factor": 4.0}}, {}),
+        "window": ({**config, "use_sliding_window": True}, {}),
+        "missing_file": (config, {"model.safetensors.index.json": index("model-00002-of-00002.safetensors")}),
+        "missing_tensor": (config, {"model.safetensors.index.json": index("model-00001-of-00001.safetensors"),
+                                    "model-00001-of-00001.safetensors": safetensors("other", "F32", 1)}),
+        "twice": (config, {"model.safetensors.index.json": index("b.safetensors", other="a.safetensors"), "a.safetensors": norm(),
+                           "b.safetensors": norm()}),
+        "integers": (config, {"model.safetensors": safetensors("model.embed_tokens.weight", "I32", 9, 8)}),
+    }
+    return {f"{name}/{file}": data for name, (c, files) in folders.items() for file, data in {"config.json": json.dumps(c).encode(), **files}.items()}
 
 
 def make_files(tmp):
@@ -33,7 +61,7 @@ def make_files(tmp):
         "other_profile/profile.json": b'{"format": "bgl profile 0"}',
         "empty_model/config.json": b'{"model_type": "gpt2", "vocab_size": 9, "n_layer": 1, "n_head": 2, "n_embd": 8, "n_positions": 8}',
     }
-    for name, data in files.items():
+    for name, data in {**files, **model_folders()}.items():
         path = os.path.join(tmp, name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb") as f:

@@ -88,17 +88,20 @@ void add_eval(CLI::App& app, Status& status) {
 void add_export(CLI::App& app, Status& status) {
   struct Options {
     std::string model, out, tokenizer;
+    int64_t max_file_bytes = 0;
   };
   auto o = std::make_shared<Options>();
   CLI::App* verb = app.add_subcommand("export", "Write a model as a Hugging Face folder");
   verb->add_option("MODEL", o->model, "A Hugging Face folder, or a llama2.c .bin file")->required();
   verb->add_option("DIR", o->out, "The folder to write")->required();
   verb->add_option("--tokenizer", o->tokenizer, "A tokenizer file or folder (default: the model folder's own)");
+  verb->add_option("--max-shard-size", o->max_file_bytes, "Most bytes of tensors in a file, as 500MB or 2GB; several files get an index (default: one file)")
+      ->transform(CLI::AsSizeValue(true));
   set_example(*verb, "bgl export stories260K.bin stories --tokenizer tok512.bin");
   verb->callback([o, &status] {
     status = [&]() -> Status {
       BGL_ASSIGN(models::LoadedModel m, models::load_model(o->model, o->tokenizer));
-      BGL_ASSIGN(const std::string hash, models::save_model(o->out, *m.model, m.style, m.tokenizer_json, m.lineage));
+      BGL_ASSIGN(const std::string hash, models::save_model(o->out, m, o->max_file_bytes));
       std::printf("%s: %lld parameters, weights %s\n", o->out.c_str(), static_cast<long long>(m.model->parameter_count()), hash.c_str());
       return Status();
     }();

@@ -10,6 +10,7 @@
 #include "lang/measure.h"
 #include "models/folder.h"
 #include "profile/recorder.h"
+#include "serve/defaults.h"
 #include "serve/engine.h"
 #include "serve/text_stream.h"
 
@@ -19,7 +20,8 @@ namespace {
 struct GenerateOptions {
   std::string model, tokenizer, prompt;
   int64_t steps = 128;
-  serve::SamplingOptions sampling;
+  std::optional<double> temperature, top_p;  // absent: as the model's folder says
+  std::optional<int64_t> top_k;
   uint64_t seed = 0;
   std::string profile;  // a folder; empty: nothing is measured
 };
@@ -59,12 +61,15 @@ Status generate(const GenerateOptions& o) {
     std::fprintf(stderr, "the model's context of %lld tokens leaves room for %lld steps\n", static_cast<long long>(loaded.model->config().context),
                  static_cast<long long>(request.max_tokens));
   }
-  request.sampling = o.sampling;
+  const serve::SamplingOptions usual = serve::default_sampling(loaded);
+  request.sampling = {o.temperature.value_or(usual.temperature), o.top_p.value_or(usual.top_p), o.top_k.value_or(usual.top_k)};
   request.seed = o.seed;
-  request.stop_tokens = serve::end_tokens(tokenizer);
+  request.stop_tokens = serve::end_tokens(loaded);
   std::optional<TokenProfile> measured;
   if (!o.profile.empty()) measured.emplace(request.max_tokens);
-  BGL_ASSIGN(const auto engine, serve::Engine::create(*loaded.model, {.max_running = 1, .max_waiting = 1}));
+  // A cache for this one request, not for the longest that the model could have.
+  const int64_t context = static_cast<int64_t>(request.prompt.size()) + request.max_tokens;
+  BGL_ASSIGN(const auto engine, serve::Engine::create(*loaded.model, {.max_running = 1, .max_waiting = 1, .context = context}));
   std::mutex mutex;
   std::condition_variable changed;
   bool done = false;
@@ -103,9 +108,9 @@ void add_generate(CLI::App& app, Status& status) {
   verb->add_option("--tokenizer", o->tokenizer, "A tokenizer file or folder (default: the model folder's own)");
   verb->add_option("--prompt", o->prompt, "The text to continue (default: none, the model begins)");
   verb->add_option("--steps", o->steps, "Most tokens to generate")->check(CLI::PositiveNumber);
-  verb->add_option("--temperature", o->sampling.temperature, "0: always the most likely token")->check(CLI::NonNegativeNumber);
-  verb->add_option("--top-p", o->sampling.top_p, "Draw from the most likely tokens of this joint probability")->check(CLI::Range(0.0, 1.0));
-  verb->add_option("--top-k", o->sampling.top_k, "Draw from the k most likely tokens (0: all)")->check(CLI::NonNegativeNumber);
+  verb->add_option("--temperature", o->temperature, "0: always the most likely token (default: generation_config.json's, else 1)")->check(CLI::NonNegativeNumber);
+  verb->add_option("--top-p", o->top_p, "Draw from the most likely tokens of this joint probability (default: the same, else 1)")->check(CLI::Range(0.0, 1.0));
+  verb->add_option("--top-k", o->top_k, "Draw from the k most likely tokens, 0: all (default: the same, else 0)")->check(CLI::NonNegativeNumber);
   verb->add_option("--seed", o->seed, "The same seed gives the same text");
   verb->add_option("--profile", o->profile, "Measure some tokens after warm-up into this folder, for bgl explain");
   set_example(*verb, "bgl generate runs/shakespeare/model --prompt \"ROMEO:\" --steps 200 --temperature 0.8");

@@ -17,6 +17,7 @@ void add_serve(CLI::App& app, Status& status) {
   verb->add_option("--max-running", o->engine.max_running, "Requests in one batch")->check(CLI::Range(1, 4096));
   verb->add_option("--max-waiting", o->engine.max_waiting, "Requests that wait; more are answered 429")->check(CLI::Range(0, 1 << 20));
   verb->add_option("--step-tokens", o->engine.step_tokens, "Tokens of one step of the batch")->check(CLI::Range(1, 1 << 16));
+  verb->add_option("--context", o->engine.context, "Most tokens of a request, prompt and answer (default: the model's)")->check(CLI::PositiveNumber);
   verb->add_option("--cache-bytes", o->engine.cache_bytes, "Memory of the KV cache (default: by the machine)")->check(CLI::NonNegativeNumber);
   verb->add_option("--drain-seconds", o->drain_seconds, "How long SIGTERM waits for requests in work")->check(CLI::NonNegativeNumber);
   set_example(*verb, "bgl serve runs/imaging/model --port 8000");

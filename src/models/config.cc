@@ -72,7 +72,8 @@ void parse_gpt2(Reader& r, ModelConfig& c, std::string& activation) {
   c.head_width = c.heads > 0 ? c.width / c.heads : 0;
 }
 
-void parse_llama(Reader& r, ModelConfig& c, std::string& activation) {
+// What Llama and Qwen2 share.
+void parse_rotary(Reader& r, ModelConfig& c, std::string& activation) {
   activation = "silu";
   r.require("vocab_size", c.vocab);
   r.require("num_hidden_layers", c.layers);
@@ -84,7 +85,6 @@ void parse_llama(Reader& r, ModelConfig& c, std::string& activation) {
   r.optional("num_key_value_heads", c.kv_heads);
   r.optional("rms_norm_eps", c.norm_eps);
   r.optional("rope_theta", c.rope_theta);
-  r.optional("attention_bias", c.attention_bias);
   r.optional("hidden_act", activation);
   c.tied = false;
   r.optional("tie_word_embeddings", c.tied);
@@ -92,9 +92,53 @@ void parse_llama(Reader& r, ModelConfig& c, std::string& activation) {
   r.optional("head_dim", c.head_width);
 }
 
+// Older files have rope_theta and rope_scaling side by side, newer ones both in rope_parameters.
+Status parse_rope(const json& j, const std::string& where, ModelConfig& c) {
+  const char* key = j.contains("rope_parameters") ? "rope_parameters" : "rope_scaling";
+  const auto it = j.find(key);
+  if (it == j.end() || it->is_null()) return Status();
+  if (!it->is_object()) return invalid_argument("{}: \"{}\" is {}, which is not what this key holds", where, key, it->dump());
+  const std::string inside = fmt::format("{}: \"{}\"", where, key);
+  Reader r(*it, inside);
+  std::string kind = "default";
+  if (!r.optional("rope_type", kind)) r.optional("type", kind);
+  r.optional("rope_theta", c.rope_theta);
+  RopeScaling& s = c.rope_scaling;
+  if (kind == "linear") {
+    s.kind = RopeScaling::Kind::kLinear;
+    r.require("factor", s.factor);
+  } else if (kind == "llama3") {
+    s.kind = RopeScaling::Kind::kLlama3;
+    r.require("factor", s.factor);
+    r.require("low_freq_factor", s.low_freq_factor);
+    r.require("high_freq_factor", s.high_freq_factor);
+    r.require("original_max_position_embeddings", s.original_context);
+  } else if (kind != "default") {
+    return make_status(Code::kUnimplemented, "{}: there is no kind \"{}\" of it here: default, linear and llama3 are known", inside, kind);
+  }
+  return r.status();
+}
+
+// Windows over the last tokens only, which Qwen2's files can ask for: in one key, or layer by layer.
+Status check_full_attention(const json& j, const std::string& where) {
+  bool windows = j.value("use_sliding_window", json(false)) == json(true);
+  if (const auto types = j.find("layer_types"); types != j.end() && types->is_array()) {
+    for (const json& t : *types) windows |= t != json("full_attention");
+  }
+  if (!windows) return Status();
+  return make_status(Code::kUnimplemented, "{}: this model's layers look at a sliding window of the text, which is not supported; only full attention is", where);
+}
+
 }  // namespace
 
-const char* family_name(Family f) { return f == Family::kGpt2 ? "gpt2" : "llama"; }
+const char* family_name(Family f) {
+  switch (f) {
+    case Family::kGpt2: return "gpt2";
+    case Family::kLlama: return "llama";
+    case Family::kQwen2: return "qwen2";
+  }
+  return "";
+}
 
 Result<ModelConfig> ModelConfig::parse(const std::string& json_text, const std::string& where) {
   const json j = json::parse(json_text, nullptr, false);
@@ -107,21 +151,36 @@ Result<ModelConfig> ModelConfig::parse(const std::string& json_text, const std::
   if (type == "gpt2") {
     c.family = Family::kGpt2;
     parse_gpt2(r, c, activation);
-  } else if (type == "llama") {
-    c.family = Family::kLlama;
-    parse_llama(r, c, activation);
+  } else if (type == "llama" || type == "qwen2") {
+    c.family = type == "llama" ? Family::kLlama : Family::kQwen2;
+    c.attention_bias = c.family == Family::kQwen2;
+    parse_rotary(r, c, activation);
+    if (c.family == Family::kLlama) {
+      r.optional("attention_bias", c.attention_bias);
+      r.optional("mlp_bias", c.mlp_bias);
+    }
+    BGL_TRY(r.status());
+    BGL_TRY(parse_rope(j, where, c));
+    BGL_TRY(check_full_attention(j, where));
   } else {
-    return invalid_argument("{}: there is no model family \"{}\": gpt2 and llama are known", where, type);
+    return invalid_argument("{}: there is no model family \"{}\": gpt2, llama and qwen2 are known", where, type);
   }
   BGL_TRY(r.status());
-  const auto scaling = j.find("rope_scaling");
-  if (scaling != j.end() && !scaling->is_null()) {
-    return make_status(Code::kUnimplemented, "{}: \"rope_scaling\" is not supported yet; only plain rotary positions are", where);
-  }
   BGL_TRY(parse_activation(activation, where, c.activation));
   c.unknown_json = json_text;
   BGL_TRY(c.check(where));
   return c;
+}
+
+Status RopeScaling::check(const std::string& where) const {
+  if (kind == Kind::kNone) return Status();
+  if (!(factor >= 1)) return invalid_argument("{}: rotary positions are stretched by a factor of 1 or more, not {}", where, factor);
+  if (kind == Kind::kLinear) return Status();
+  if (!(low_freq_factor > 0 && low_freq_factor < high_freq_factor)) {
+    return invalid_argument("{}: low_freq_factor {} and high_freq_factor {} are no range above 0", where, low_freq_factor, high_freq_factor);
+  }
+  if (original_context < 1) return invalid_argument("{}: original_max_position_embeddings is {}, not a length", where, original_context);
+  return Status();
 }
 
 Status ModelConfig::check(const std::string& where) const {
@@ -137,45 +196,11 @@ Status ModelConfig::check(const std::string& where) const {
   }
   if (heads % kv_heads != 0) return invalid_argument("{}: {} heads cannot share {} key-value heads", where, heads, kv_heads);
   if (family == Family::kGpt2 && width % heads != 0) return invalid_argument("{}: a width of {} does not divide into {} heads", where, width, heads);
-  if (family == Family::kLlama && head_width % 2 != 0) return invalid_argument("{}: rotary positions need an even head width, not {}", where, head_width);
-  return Status();
-}
-
-std::string ModelConfig::to_json() const {
-  json j = json::parse(unknown_json, nullptr, false);
-  if (!j.is_object()) j = json::object();
-  constexpr const char* kActivations[] = {"gelu", "gelu_new", "silu"};
-  j["model_type"] = family_name(family);
-  j["vocab_size"] = vocab;
-  if (!j.contains("torch_dtype")) j["torch_dtype"] = "float32";
-  const char* activation_text = kActivations[static_cast<int>(activation)];
-  if (family == Family::kGpt2) {
-    if (!j.contains("architectures")) j["architectures"] = {"GPT2LMHeadModel"};
-    j["n_layer"] = layers;
-    j["n_head"] = heads;
-    j["n_embd"] = width;
-    j["n_positions"] = context;
-    j["layer_norm_epsilon"] = norm_eps;
-    j["activation_function"] = activation_text;
-    if (!bias) j["use_bias"] = false;
-    if (hidden != 4 * width) j["n_inner"] = hidden;
-    if (!tied) j["tie_word_embeddings"] = false;
-  } else {
-    if (!j.contains("architectures")) j["architectures"] = {"LlamaForCausalLM"};
-    j["num_hidden_layers"] = layers;
-    j["num_attention_heads"] = heads;
-    j["num_key_value_heads"] = kv_heads;
-    j["hidden_size"] = width;
-    j["intermediate_size"] = hidden;
-    j["max_position_embeddings"] = context;
-    j["rms_norm_eps"] = norm_eps;
-    j["rope_theta"] = rope_theta;
-    j["attention_bias"] = attention_bias;
-    j["hidden_act"] = activation_text;
-    j["tie_word_embeddings"] = tied;
-    if (head_width * heads != width || j.contains("head_dim")) j["head_dim"] = head_width;
-  }
-  return j.dump(2) + "\n";
+  if (family == Family::kGpt2) return Status();
+  if (head_width % 2 != 0) return invalid_argument("{}: rotary positions need an even head width, not {}", where, head_width);
+  if (activation != Activation::kSilu) return invalid_argument("{}: the MLP of a {} model is gated by silu and by no other activation", where, family_name(family));
+  if (!(rope_theta > 0)) return invalid_argument("{}: rotary positions need a rope_theta above 0, not {}", where, rope_theta);
+  return rope_scaling.check(where);
 }
 
 }  // namespace bgl::models

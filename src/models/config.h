@@ -8,8 +8,20 @@
 
 namespace bgl::models {
 
-enum class Family : uint8_t { kGpt2, kLlama };
+enum class Family : uint8_t { kGpt2, kLlama, kQwen2 };
 enum class Activation : uint8_t { kGelu, kGeluTanh, kSilu };
+
+// How the angles of rotary positions are stretched, so that a model trained on short texts reads longer ones; rope.h has the formulas.
+struct RopeScaling {
+  enum class Kind : uint8_t { kNone, kLinear, kLlama3 };
+  Kind kind = Kind::kNone;
+  double factor = 1;             // how many times longer
+  double low_freq_factor = 1;    // llama3: waves longer than original_context / this are stretched by factor
+  double high_freq_factor = 4;   // llama3: waves shorter than original_context / this are left alone
+  int64_t original_context = 0;  // llama3: the context before
+  Status check(const std::string& where) const;
+  bool operator==(const RopeScaling&) const = default;
+};
 
 struct ModelConfig {
   Family family = Family::kGpt2;
@@ -23,19 +35,23 @@ struct ModelConfig {
   int64_t hidden = 3072;  // of the MLP
   double norm_eps = 1e-5;
   double rope_theta = 10000;
-  bool bias = true;            // GPT-2: in every Linear and LayerNorm
-  bool attention_bias = false;  // Llama: in the q, k and v projections
-  bool tied = true;            // the output matrix is the embedding
+  RopeScaling rope_scaling;
+  bool bias = true;             // GPT-2: in every Linear and LayerNorm
+  bool attention_bias = false;  // Llama: in the q, k, v and o projections; Qwen2: always, in q, k and v
+  bool mlp_bias = false;        // Llama: in the gate, up and down projections
+  bool tied = true;             // the output matrix is the embedding
   Activation activation = Activation::kGelu;
   double dropout = 0;
   std::string unknown_json = "{}";  // the file this came from, for the keys we do not know
 
   // Errors name the key: a missing one, a wrong type, sizes that do not fit each other, a family we do not have.
   static Result<ModelConfig> parse(const std::string& json_text, const std::string& where);
+  // The text this was parsed from, byte for byte, when every size is still what that says; else that file with our keys set anew.
   std::string to_json() const;
   Status check(const std::string& where) const;
+  bool operator==(const ModelConfig&) const = default;
 };
 
-const char* family_name(Family f);  // "gpt2", "llama": config.json's model_type
+const char* family_name(Family f);  // "gpt2", "llama", "qwen2": config.json's model_type
 
 }  // namespace bgl::models

@@ -1,26 +1,21 @@
-// A model as a Hugging Face folder: config.json, model.safetensors, tokenizer.json, and our lineage.json beside them.
+// A model as a Hugging Face folder: config.json, the weights (weights.h), tokenizer.json and its companions, generation_config.json, and
+// our lineage.json beside them.
 #pragma once
 
 #include <map>
 #include <memory>
 #include <string>
 
-#include "models/model.h"
+#include "models/generation.h"
+#include "models/weights.h"
 #include "text/tokenizer.h"
 
 namespace bgl::models {
 
-// How a file names and stores the tensors, so that it can be written back the way it was.
-struct FileStyle {
-  std::string prefix;                         // before every GPT-2 name: "" or "transformer."
-  bool has_head = false;                      // a tied output matrix is stored a second time
-  std::map<std::string, std::string> dtypes;  // by the name in the file; absent: F32
-};
-
 // Where a model comes from. Hashes are XXH3-128 in hex.
 struct Lineage {
   std::string name;         // "medicine"
-  std::string weights;      // of model.safetensors
+  std::string weights;      // as save_weights() returns it
   std::string parent;       // weights of the model this one was tuned from; empty for a first one
   std::string parent_name;
   std::string data;         // of the shards' manifest, or of the text
@@ -30,7 +25,9 @@ struct Lineage {
 struct LoadedModel {
   std::unique_ptr<Model> model;
   std::shared_ptr<const text::Tokenizer> tokenizer;  // null when the folder has none
-  std::string tokenizer_json;                         // its bytes
+  std::string tokenizer_json;                        // its bytes: the file's own where it is in that format
+  GenerationDefaults generation;
+  std::map<std::string, std::string> kept;  // generation_config.json, tokenizer_config.json and their kin, byte for byte
   FileStyle style;
   Lineage lineage;
 };
@@ -39,9 +36,10 @@ struct LoadedModel {
 // where they are float32 and laid out as we hold them. Errors name the file, the tensor and what differs.
 Result<LoadedModel> load_model(const std::string& path, const std::string& tokenizer_path = "");
 
-// Writes the folder; every file appears whole or not at all. Low-rank parts are merged into what is written. Returns the hash of
-// model.safetensors.
-Result<std::string> save_model(const std::string& dir, Model& model, const FileStyle& style, const std::string& tokenizer_json, Lineage lineage);
+// Writes the folder; every file appears whole or not at all. What was read and not changed has the same bytes again: config.json,
+// tokenizer.json, kept files, every tensor. Low-rank parts are merged into what is written. `max_file_bytes` as in save_weights().
+// Returns the weights' hash.
+Result<std::string> save_model(const std::string& dir, const LoadedModel& loaded, int64_t max_file_bytes = 0);
 
 // The adapter alone, in PEFT's layout: adapter_config.json and adapter_model.safetensors.
 Status save_adapter(const std::string& dir, Model& model, int64_t rank, double alpha);

@@ -10,18 +10,8 @@ namespace {
 
 namespace fw = framework;
 
-RotaryTables make_tables(const ModelConfig& c) {
-  const int64_t half = c.head_width / 2;
-  std::vector<float> cos, sin;
-  for (int64_t p = 0; p < c.context; ++p) {
-    for (int64_t i = 0; i < half; ++i) {
-      const double angle = static_cast<double>(p) * std::pow(c.rope_theta, -2.0 * static_cast<double>(i) / static_cast<double>(c.head_width));
-      cos.push_back(static_cast<float>(std::cos(angle)));
-      sin.push_back(static_cast<float>(std::sin(angle)));
-    }
-  }
-  return {Tensor::from_vector(cos, {c.context, half}), Tensor::from_vector(sin, {c.context, half})};
-}
+// Llama's attention_bias is in all four projections, Qwen2's leaves the output projection out.
+bool output_bias(const ModelConfig& c) { return c.family == Family::kLlama && c.attention_bias; }
 
 }  // namespace
 
@@ -30,11 +20,11 @@ LlamaBlock::LlamaBlock(const ModelConfig& c, Init init)
       q_proj(c.width, c.heads * c.head_width, c.attention_bias, init),
       k_proj(c.width, c.kv_heads * c.head_width, c.attention_bias, init),
       v_proj(c.width, c.kv_heads * c.head_width, c.attention_bias, init),
-      o_proj(c.heads * c.head_width, c.width, false, init),
+      o_proj(c.heads * c.head_width, c.width, output_bias(c), init),
       post_attention_layernorm(c.width, c.norm_eps),
-      gate_proj(c.width, c.hidden, false, init),
-      up_proj(c.width, c.hidden, false, init),
-      down_proj(c.hidden, c.width, false, init),
+      gate_proj(c.width, c.hidden, c.mlp_bias, init),
+      up_proj(c.width, c.hidden, c.mlp_bias, init),
+      down_proj(c.hidden, c.width, c.mlp_bias, init),
       config_(c) {
   register_module("self_attn.q_proj", q_proj);
   register_module("self_attn.k_proj", k_proj);
@@ -87,7 +77,7 @@ Tensor LlamaBlock::step(const Tensor& x_NC, const PagedStep& s, const RotaryTabl
 }
 
 Llama::Llama(const ModelConfig& c, Init init)
-    : Model(c), embed_tokens_(c.vocab, c.width, init), norm_(c.width, c.norm_eps), lm_head_(0, 0, false, Init::kNone), tables_(make_tables(c)) {
+    : Model(c), embed_tokens_(c.vocab, c.width, init), norm_(c.width, c.norm_eps), lm_head_(0, 0, false, Init::kNone), tables_(make_rotary_tables(c)) {
   register_module("model.embed_tokens", embed_tokens_);
   for (int64_t i = 0; i < c.layers; ++i) {
     layers_.push_back(std::make_unique<LlamaBlock>(c, init));
@@ -100,7 +90,7 @@ Llama::Llama(const ModelConfig& c, Init init)
 
 Tensor Llama::forward(const Tensor& ids) {
   const int64_t t = ids.size(1);
-  BGL_REQUIRE(t <= config_.context, "[llama] a sequence of {} tokens is longer than the model's context of {}", t, config_.context);
+  BGL_REQUIRE(t <= config_.context, "[{}] a sequence of {} tokens is longer than the model's context of {}", family_name(config_.family), t, config_.context);
   Tensor x = embed_tokens_.forward(ids);
   const Tensor positions = Tensor::arange(t);
   for (size_t i = 0; i < layers_.size(); ++i) {
@@ -127,7 +117,7 @@ void Llama::draw_weights() {
   for (const auto& l : layers_) {
     for (fw::Linear* p : {&l->q_proj, &l->k_proj, &l->v_proj, &l->gate_proj, &l->up_proj}) redraw(p->weight, 0.02);
     for (fw::Linear* p : {&l->o_proj, &l->down_proj}) redraw(p->weight, residual);
-    for (fw::Linear* p : {&l->q_proj, &l->k_proj, &l->v_proj}) {
+    for (fw::Linear* p : {&l->q_proj, &l->k_proj, &l->v_proj, &l->o_proj, &l->gate_proj, &l->up_proj, &l->down_proj}) {
       if (p->bias.defined()) p->bias.zero_();
     }
   }

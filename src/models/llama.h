@@ -1,15 +1,11 @@
-// Llama: RMSNorm, rotary positions, grouped-query attention, SwiGLU. Ref: arXiv:2302.13971, 2307.09288. Rotary pairs are (i, i + D/2),
-// Hugging Face's layout of the q and k projections.
+// Llama and Qwen2: RMSNorm, rotary positions, grouped-query attention, SwiGLU; Qwen2 has biases in q, k and v. Ref: arXiv:2302.13971,
+// 2307.09288, 2407.10671. Rotary pairs are (i, i + D/2), Hugging Face's layout of the q and k projections.
 #pragma once
 
 #include "models/model.h"
+#include "models/rope.h"
 
 namespace bgl::models {
-
-// cos and sin of position * theta^(-2i/D) for i < D/2: [context, D/2] each.
-struct RotaryTables {
-  Tensor cos, sin;
-};
 
 class LlamaBlock : public framework::Module {
  public:

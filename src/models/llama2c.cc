@@ -69,7 +69,7 @@ Result<std::unique_ptr<Model>> load_llama2c(const std::string& path) {
     const auto n = static_cast<size_t>(t.numel());
     auto buffer = copied ? ops::Buffer::allocate(n * 4) : ops::Buffer::borrow(data, n * 4, file);
     if (copied) std::memcpy(buffer->data(), data, n * 4);
-    t.set_value(ops::make_leaf({ops::DType::kF32, t.shape()}, std::move(buffer)));
+    t.set_value(ops::make_leaf({ops::DType::kF32, t.shape()}, std::move(buffer), t.requires_grad()));
   };
   set("model.embed_tokens.weight", at, false);
   at += c.vocab * c.width;

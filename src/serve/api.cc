@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/metrics.h"
 #include "serve/api_request.h"
+#include "serve/defaults.h"
 #include "serve/text_stream.h"
 
 namespace bgl::serve {
@@ -240,6 +241,7 @@ void Api::answer(const HttpRequest& http, std::shared_ptr<Responder> responder, 
   instruments_->requests.add();
   if (!model_.tokenizer) return responder->reply(api_error(400, "this model is served without a tokenizer: start the server with --tokenizer"));
   ApiRequest request;
+  request.sampling = default_sampling(model_);
   ApiError error;
   if (!(chat ? parse_chat : parse_completion)(http.body, *model_.tokenizer, request, error)) {
     return responder->reply(api_error(400, error.message, error.param));
@@ -247,7 +249,7 @@ void Api::answer(const HttpRequest& http, std::shared_ptr<Responder> responder, 
   if (!request.model.empty() && request.model != name_) {
     return responder->reply(api_error(404, fmt::format("the model '{}' does not exist here; '{}' is served", request.model, name_), "model", "model_not_found"));
   }
-  const int64_t context = model_.model->config().context;
+  const int64_t context = engine_.context();
   for (const auto& p : request.prompts) {
     const int64_t room = context - static_cast<int64_t>(p.size());
     if (!request.max_tokens_given && chat) request.max_tokens = room;
@@ -260,7 +262,7 @@ void Api::answer(const HttpRequest& http, std::shared_ptr<Responder> responder, 
     }
   }
   if (!request.seed_given) request.seed = static_cast<uint64_t>(real_env().now_ns());
-  const auto ends = end_tokens(*model_.tokenizer);
+  const auto ends = end_tokens(model_);
   const auto answer = std::make_shared<Answer>(request, chat, name_, *model_.tokenizer, responder);
   size_t index = 0;
   bool streaming = false;
@@ -293,7 +295,7 @@ void Api::answer(const HttpRequest& http, std::shared_ptr<Responder> responder, 
 
 HttpResponse Api::models_list() const {
   const json j = {{"object", "list"},
-                  {"data", json::array({{{"id", name_}, {"object", "model"}, {"created", 0}, {"owned_by", "bagualu"}, {"max_model_len", model_.model->config().context}}})}};
+                  {"data", json::array({{{"id", name_}, {"object", "model"}, {"created", 0}, {"owned_by", "bagualu"}, {"max_model_len", engine_.context()}}})}};
   return {200, "application/json", j.dump(), {}};
 }
 

@@ -32,7 +32,7 @@ struct ApiError {
   std::string message, param;
 };
 
-// Returns true and fills `out`, or false and fills `error`.
+// Returns true and fills `out`, or false and fills `error`. What the body does not say stays as it is in `out`.
 bool parse_completion(const std::string& body, const text::Tokenizer& tokenizer, ApiRequest& out, ApiError& error);
 bool parse_chat(const std::string& body, const text::Tokenizer& tokenizer, ApiRequest& out, ApiError& error);
 

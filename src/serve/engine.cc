@@ -63,8 +63,8 @@ class LocalEngine final : public Engine {
     const models::ModelConfig& c = model_.config();
     const auto n = static_cast<int64_t>(request.prompt.size());
     if (n < 1) return invalid_argument("the prompt is empty: it needs at least one token");
-    if (n + request.max_tokens > c.context) {
-      return invalid_argument("this model's context is {} tokens, but the prompt has {} and max_tokens asks for {} more", c.context, n, request.max_tokens);
+    if (n + request.max_tokens > options_.context) {
+      return invalid_argument("this model's context is {} tokens, but the prompt has {} and max_tokens asks for {} more", options_.context, n, request.max_tokens);
     }
     for (const int32_t t : request.prompt) {
       if (t < 0 || t >= c.vocab) return invalid_argument("token {} is outside the vocabulary of {}", t, c.vocab);
@@ -90,6 +90,7 @@ class LocalEngine final : public Engine {
   }
 
   int64_t queue_limit() const override { return options_.max_waiting; }
+  int64_t context() const override { return options_.context; }
 
   EngineStats stats() const override {
     std::lock_guard lock(mutex_);
@@ -307,10 +308,15 @@ class LocalEngine final : public Engine {
 
 }  // namespace
 
-Result<std::unique_ptr<Engine>> Engine::create(models::Model& model, const EngineOptions& options) {
+Result<std::unique_ptr<Engine>> Engine::create(models::Model& model, const EngineOptions& asked) {
+  EngineOptions options = asked;
+  if (options.context == 0) options.context = model.config().context;
+  if (options.context > model.config().context) {
+    return invalid_argument("a context of {} tokens was asked for, but this model was made for {}", options.context, model.config().context);
+  }
   int64_t bytes = options.cache_bytes;
   const int64_t page = model.page_bytes();
-  const int64_t per_request = (model.config().context + kPageTokens - 1) / kPageTokens;
+  const int64_t per_request = (options.context + kPageTokens - 1) / kPageTokens;
   if (bytes == 0) {
     const int64_t free = static_cast<int64_t>(sysconf(_SC_AVPHYS_PAGES)) * sysconf(_SC_PAGESIZE);
     // No more than all running requests at full length can use, twice over for cached beginnings.
@@ -318,8 +324,8 @@ Result<std::unique_ptr<Engine>> Engine::create(models::Model& model, const Engin
   }
   const int64_t pages = bytes / page + 1;
   if (pages - 1 < per_request) {
-    return make_status(Code::kResourceExhausted, "the KV cache may take {} bytes, but one request of {} tokens needs {} pages of {} bytes", bytes,
-                       model.config().context, per_request, page);
+    return make_status(Code::kResourceExhausted, "the KV cache may take {} bytes, but one request of {} tokens needs {} pages of {} bytes: allow it more, or a shorter context", bytes,
+                       options.context, per_request, page);
   }
   model.eval();
   model.requires_grad_(false);

@@ -19,6 +19,7 @@ struct EngineOptions {
   int64_t max_running = 64;       // requests in one batch
   int64_t max_waiting = 256;      // beyond them submit() refuses
   int64_t step_tokens = 256;      // of one step: decoding ones first, prompts fill the rest
+  int64_t context = 0;            // most tokens of one request, prompt and answer; 0: what the model was made for
   int64_t cache_bytes = 0;        // of the KV cache; 0: a quarter of the machine's free memory, at most 4 GB
 };
 
@@ -52,18 +53,19 @@ struct EngineStats {
 
 class Engine {
  public:
-  // The model must outlive the engine. An error when not one request fits the cache.
+  // The model must outlive the engine. An error when not one request fits the cache, or the context is longer than the model's.
   static Result<std::unique_ptr<Engine>> create(models::Model& model, const EngineOptions& options);
   // Cancels what runs and waits.
   virtual ~Engine() = default;
 
   // Any thread. kResourceExhausted when the queue is full or the engine drains; kInvalidArgument when prompt and max_tokens exceed
-  // the model's context or a token is outside the vocabulary (max_tokens is not cut silently).
+  // the context or a token is outside the vocabulary (max_tokens is not cut silently).
   virtual Status submit(Request request) = 0;
   // Refuses new requests and returns when all are done, or false after `seconds`.
   virtual bool drain(double seconds) = 0;
   virtual EngineStats stats() const = 0;
   virtual int64_t queue_limit() const = 0;
+  virtual int64_t context() const = 0;
 };
 
 }  // namespace bgl::serve

@@ -105,6 +105,22 @@ TEST(Engine, WhatCannotFitIsRefused) {
   EXPECT_EQ((*engine)->submit(r).message(), "the prompt is empty: it needs at least one token");
 }
 
+TEST(Engine, AShorterContextNeedsASmallerCache) {
+  const auto model = tiny();
+  const int64_t bytes = 2 * model->page_bytes();
+  EXPECT_EQ(Engine::create(*model, {.cache_bytes = bytes}).status().message(),
+            fmt::format("the KV cache may take {} bytes, but one request of 192 tokens needs 3 pages of {} bytes: allow it more, or a shorter context", bytes,
+                        model->page_bytes()));
+  EXPECT_EQ(Engine::create(*model, {.context = 193}).status().message(), "a context of 193 tokens was asked for, but this model was made for 192");
+  const auto engine = Engine::create(*model, {.context = 100, .cache_bytes = bytes});
+  ASSERT_TRUE(engine.ok()) << engine.status().message();
+  EXPECT_EQ((*engine)->context(), 100);
+  Request r = request(1);
+  r.prompt = {1, 2, 3};
+  r.max_tokens = 98;
+  EXPECT_EQ((*engine)->submit(r).message(), "this model's context is 100 tokens, but the prompt has 3 and max_tokens asks for 98 more");
+}
+
 TEST(PagePool, SharesBeginningsAndEvictsTheOldest) {
   PagePool pool(6);  // five pages
   std::vector<int32_t> a(128, 1), b(128, 2);

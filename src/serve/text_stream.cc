@@ -55,14 +55,6 @@ Result<std::vector<int32_t>> prompt_tokens(const text::Tokenizer& tokenizer, std
   return ids;
 }
 
-std::vector<int32_t> end_tokens(const text::Tokenizer& tokenizer) {
-  std::vector<int32_t> out;
-  for (const auto& t : {tokenizer.bos(), tokenizer.eos()}) {
-    if (t) out.push_back(*t);
-  }
-  return out;
-}
-
 TextStream::TextStream(const text::Tokenizer& tokenizer, bool at_start, std::vector<std::string> stops)
     : tokenizer_(tokenizer), at_start_(at_start), stops_(std::move(stops)) {}
 

@@ -12,8 +12,6 @@ namespace bgl::serve {
 // The tokens a model is given for a text prompt: begin-of-text where the model expects it; an empty prompt is begin-of-text (or
 // end-of-text, which models trained on joined documents begin with) alone. kInvalidArgument when there is neither.
 Result<std::vector<int32_t>> prompt_tokens(const text::Tokenizer& tokenizer, std::string_view prompt);
-// Begin- and end-of-text marks, which end a generated text.
-std::vector<int32_t> end_tokens(const text::Tokenizer& tokenizer);
 
 class TextStream {
  public:

@@ -218,8 +218,7 @@ Status save_profile(Run& run, RunSummary& summary, bool at_end) {
 }
 
 Status finish(Run& run, RunSummary& summary) {
-  BGL_ASSIGN(summary.weights_hash, models::save_model(join_path(run.dir, "model"), *run.loaded.model, run.loaded.style, run.loaded.tokenizer_json,
-                                                      run.loaded.lineage));
+  BGL_ASSIGN(summary.weights_hash, models::save_model(join_path(run.dir, "model"), run.loaded));
   if (run.options.lora.rank > 0) BGL_TRY(models::save_adapter(join_path(run.dir, "adapter"), *run.loaded.model, run.options.lora.rank, run.options.lora.alpha));
   BGL_TRY(write_report(run.dir, run.options.name));
   return real_env().write_file_atomic(join_path(run.dir, "done.json"),
