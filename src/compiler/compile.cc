@@ -131,6 +131,8 @@ Cache& cache() {
   return *c;
 }
 
+}  // namespace
+
 bool eager() {
   static const bool on = [] {
     const char* v = std::getenv("BGL_EAGER");
@@ -138,8 +140,6 @@ bool eager() {
   }();
   return on;
 }
-
-}  // namespace
 
 Result<std::shared_ptr<const Executable>> compile(Graph graph, const Options& options) {
   auto executable = std::make_shared<Executable>();

@@ -8,10 +8,15 @@ namespace bgl::ops {
 namespace {
 
 std::atomic<uint64_t> next_node_id{1};
+std::atomic<int64_t> alive{0};
 thread_local bool node_grad_enabled = true;
 thread_local std::string node_label;
 
 }  // namespace
+
+Node::Node() { alive.fetch_add(1, std::memory_order_relaxed); }
+Node::~Node() { alive.fetch_sub(1, std::memory_order_relaxed); }
+int64_t nodes_alive() { return alive.load(std::memory_order_relaxed); }
 
 const TensorMeta& Value::meta() const {
   BGL_DCHECK(node);
