@@ -10,12 +10,13 @@
 #include <cmath>
 #include <cstdlib>
 #include <map>
-#include <mutex>
+#include <set>
 
 #include "compiler/compile.h"
 #include "compiler/differentiate.h"
 #include "compiler/testing/double_run.h"
 #include "compiler/testing/run_apart.h"
+#include "device/device.h"
 #include "lang/engine.h"
 #include "lang/text.h"
 #include "ops/functions.h"
@@ -259,6 +260,97 @@ TEST_P(Conformance, GradientsAgreeWithFiniteDifferences) {
                    fmt::format("{} gradient of input {}", op.name, k));
     }
   }
+}
+
+// Operators whose gradient is a kernel without a gradient of its own. torch has second derivatives for most of these; here a
+// second backward() says that it has not.
+const std::set<std::string> kDifferentiableOnce = {"attention", "cross_entropy"};
+
+TEST_P(Conformance, SecondDerivativesAgreeWithFiniteDifferences) {
+  const OpDef& op = *GetParam();
+  if (!op.gradient || op.name == "cast") return;
+  ops::Generator g(13);
+  for (const Sample& sample : op.samples()) {
+    int64_t elements = 0;
+    std::vector<Value> inputs;
+    for (const Sample::Input& in : sample.inputs) {
+      inputs.push_back(leaf_of(draw(in, g), in.meta.dtype));
+      elements += ops::numel(in.meta.shape);
+    }
+    if (elements > 300) continue;
+    const auto weights = [&](const Value& v) {
+      RefTensor w{v.shape(), {}};
+      for (int64_t i = 0; i < ops::numel(w.shape); ++i) w.data.push_back(static_cast<float>(g.uniform_double() - 0.5));
+      return ops::make_leaf(v.meta(), leaf_of(w, DType::kF32).node->buffers[0]);
+    };
+    const auto node = ops::make_node(op, inputs, sample.attrs);
+    if (!node->requires_grad) continue;
+    // The loss whose gradient is taken is itself made of gradients.
+    Value loss;
+    for (const Value& grad : differentiate({node, 0}, inputs, weights({node, 0}))) {
+      if (!grad) continue;
+      const Value part = ops::sum(ops::mul(grad, weights(grad)));
+      loss = loss ? ops::add(loss, part) : part;
+    }
+    if (!loss || !loss.node->requires_grad) continue;  // linear in its inputs
+    if (kDifferentiableOnce.count(op.name)) {
+      try {
+        differentiate(loss, inputs);
+        ADD_FAILURE() << op.name << " has a second derivative: take it off the list";
+      } catch (const Error& e) {
+        EXPECT_EQ(e.what(), "[backward] " + op.name + "_grad at backward has no gradient of its own");
+      }
+      continue;
+    }
+    const std::vector<Value> second = differentiate(loss, inputs);
+    for (size_t k = 0; k < inputs.size(); ++k) {
+      if (!second[k]) continue;
+      const std::vector<double> got = double_run({second[k]})[0].data;
+      RefTensor x = compiler::elements(*inputs[k].node->buffers[0], inputs[k].meta());
+      for (size_t i = 0; i < x.data.size(); ++i) {
+        const double at = x.data[i], h = 1e-4;
+        x.data[i] = at + h;
+        const double up = double_run({loss}, {{inputs[k].node.get(), x}})[0].data[0];
+        x.data[i] = at - h;
+        const double down = double_run({loss}, {{inputs[k].node.get(), x}})[0].data[0];
+        x.data[i] = at;
+        const double want = (up - down) / (2 * h);
+        ASSERT_NEAR(got[i], want, 1e-3 * std::max(1.0, std::fabs(want))) << op.name << " input " << k << " element " << i;
+      }
+    }
+  }
+}
+
+// The system's compiler takes half a second a kernel, so only a few of each kind go this way here.
+TEST(ConformanceCxx, AFewKernelsThroughTheCxxPrinterGiveTheSameBits) {
+  setenv("BGL_CPU_ENGINE", "c++", 1);
+  auto device = device::Device::open("cpu", lang::language_services());
+  unsetenv("BGL_CPU_ENGINE");
+  ASSERT_TRUE(device.ok()) << device.status().message();
+  if ((*device)->dialects()[0] != "c++") GTEST_SKIP() << "there is no C++ compiler";
+  auto queue = (*device)->queue();
+  std::map<std::string, device::Binary> compiled;
+  const KernelRunner runner = [&](const lang::Function& fn, std::array<int64_t, 3> grid, std::span<const uint64_t> slots,
+                                  std::span<const lang::Buffer>) -> Status {
+    const std::string text = lang::to_text(fn);
+    if (!compiled.count(text)) {
+      BGL_ASSIGN(const std::string source, lang::print_for("c++", fn, (*device)->description()));
+      BGL_ASSIGN(compiled[text], (*device)->compile("c++", fn.name, source));
+    }
+    return (*device)->launch(*queue, compiled[text], grid, slots);
+  };
+  ops::Generator g(17);
+  for (const char* name : {"gelu", "sum", "matmul", "softmax", "attention", "slice_scatter"}) {
+    const OpDef& op = *ops::find_op(name);
+    const Sample sample = op.samples().front();
+    std::vector<Value> inputs;
+    for (const Sample::Input& in : sample.inputs) inputs.push_back(leaf_of(draw(in, g), in.meta.dtype));
+    const auto node = ops::make_node(op, inputs, sample.attrs), apart = ops::make_node(op, inputs, sample.attrs);
+    std::vector<std::vector<double>> want;
+    for (size_t o = 0; o < node->outs.size(); ++o) want.push_back(numbers({node, static_cast<int>(o)}));
+    expect_same_bits(apart, runner, want, name);
+  }
+  EXPECT_GE(compiled.size(), 6u);
 }
 
 std::vector<const OpDef*> tested_ops() {

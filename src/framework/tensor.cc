@@ -194,6 +194,7 @@ void Tensor::backward(const Tensor& seed) const {
     if (impl->storage->requires_grad && impl->steps.empty()) owners[impl->storage->value.node.get()] = impl;
   }
   const std::vector<Value> leaves = compiler::differentiable_leaves(out);
+  ops::NoGrad no_grad;  // as torch without create_graph: gradients hold nothing for second ones
   const std::vector<Value> grads = compiler::differentiate(out, leaves, seed.defined() ? seed.value() : Value{});
   for (size_t i = 0; i < leaves.size(); ++i) {
     const auto owner = owners.find(leaves[i].node.get());
