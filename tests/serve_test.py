@@ -139,6 +139,7 @@ class ServeTest(unittest.TestCase):
             ({"prompt": "a", "stop": [1]}, "stop", "'stop' must hold strings that are not empty"),
             ({"prompt": "a", "stream": "yes"}, "stream", "'stream' must be true or false, got string"),
             (b"{\"prompt\": ", None, "the body is not valid JSON (near byte 12)"),
+            (b'{"prompt": "a", "temperature": 1e999}', None, "the body holds a number beyond the range of a double"),
             (b"[1]", None, "the body must be a JSON object"),
             (b"[" * 100000, None, "the body is nested deeper than 64 levels"),
         ]:

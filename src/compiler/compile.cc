@@ -21,25 +21,6 @@ double thread_seconds() {
   return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
 }
 
-// Values that somebody outside their group reads, and results.
-std::vector<bool> wanted_nodes(const Graph& graph, const std::vector<Group>& groups) {
-  std::vector<int> group_of(graph.nodes.size(), -1);
-  for (size_t g = 0; g < groups.size(); ++g) {
-    for (const int n : groups[g].nodes) group_of[static_cast<size_t>(n)] = static_cast<int>(g);
-  }
-  std::vector<bool> wanted(graph.nodes.size(), false);
-  for (size_t g = 0; g < groups.size(); ++g) {
-    for (const int n : groups[g].nodes) {
-      for (const Ref& r : graph.nodes[static_cast<size_t>(n)].inputs) {
-        const auto root = static_cast<size_t>(graph.access[static_cast<size_t>(r.node)][static_cast<size_t>(r.out)].root.node);
-        if (group_of[root] != static_cast<int>(g)) wanted[root] = true;
-      }
-    }
-  }
-  for (const Ref& r : graph.outputs) wanted[static_cast<size_t>(r.node)] = true;
-  return wanted;
-}
-
 Lowered lowered_of(const Graph& graph, const Group& group, const Emission& e) {
   Lowered l{group, e.inputs, e.outputs, {}, {}};
   const auto& operands = e.lowering->operands();
@@ -137,6 +118,8 @@ Cache& cache() {
   return *c;
 }
 
+}  // namespace
+
 bool eager() {
   static const bool on = [] {
     const char* v = std::getenv("BGL_EAGER");
@@ -144,8 +127,6 @@ bool eager() {
   }();
   return on;
 }
-
-}  // namespace
 
 Result<std::shared_ptr<const Executable>> compile(Graph graph, const Options& options) {
   auto executable = std::make_shared<Executable>();

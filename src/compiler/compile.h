@@ -18,8 +18,11 @@ struct Options {
 // Turns a graph into an executable. Errors: an operator that cannot be lowered, a kernel that does not compile.
 Result<std::shared_ptr<const Executable>> compile(Graph graph, const Options& options);
 
+// BGL_EAGER=1 in the environment: one kernel a node, and tensors run each operator at its call (framework/tensor.h).
+bool eager();
+
 // Computes `values` and everything they wait for; afterwards their nodes hold buffers. Executables are cached by structure for the
-// whole process. BGL_EAGER=1 turns fusion off. Thread-safe; one graph runs at a time.
+// whole process. Thread-safe; one graph runs at a time.
 Status evaluate(const std::vector<ops::Value>& values);
 
 // Runs what `values` wait for operator by operator and describes the first one whose result holds a NaN or an infinity ("exp at

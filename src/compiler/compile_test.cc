@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "compiler/differentiate.h"
 #include "ops/functions.h"
 
 namespace bgl::compiler {
@@ -47,6 +48,27 @@ TEST(Compile, AnUnusedLeafIsOverwrittenInPlace) {
   ASSERT_TRUE(evaluate({y}).ok());
   EXPECT_EQ(y.node->buffers[0]->data(), bytes);
   EXPECT_EQ(floats(y), (std::vector<float>{2, 4, 6}));
+}
+
+TEST(Compile, ALeafThatAHeldPendingValueReadsKeepsItsBytes) {
+  Value x = leaf({1, 2, 3}, {3});
+  const Value held = ops::neg(x), y = ops::mul(held, held);
+  x = {};
+  ASSERT_TRUE(evaluate({y}).ok());
+  ASSERT_TRUE(evaluate({held}).ok());
+  EXPECT_EQ(floats(held), (std::vector<float>{-1, -2, -3}));
+}
+
+TEST(Compile, ALeafThatGradientsLookAtKeepsItsBytes) {
+  Value x = leaf({1, 2, 3}, {3});
+  Value w = leaf({5, 5, 5}, {3});
+  w.node->requires_grad = true;
+  const Value y = ops::mul(ops::neg(x), w);
+  x = {};
+  ASSERT_TRUE(evaluate({y}).ok());
+  const Value g = differentiate(y, std::span(&w, 1))[0];
+  ASSERT_TRUE(evaluate({g}).ok());
+  EXPECT_EQ(floats(g), (std::vector<float>{-1, -2, -3}));
 }
 
 TEST(Compile, ALeafSomebodyHoldsKeepsItsBytes) {

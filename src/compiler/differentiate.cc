@@ -64,6 +64,7 @@ std::vector<Value> differentiate(const Value& output, std::span<const Value> wrt
       any |= it != grads.end();
     }
     if (!any) continue;
+    BGL_REQUIRE(n->op->gradient, "[backward] {}{}{} has no gradient of its own", n->op->name, n->where.empty() ? "" : " at ", n->where);
     if (!gs[0]) gs[0] = ops::zeros_like(outs[0]);  // a gradient flows only into a later output
     ops::Label where(n->where);
     const std::vector<Value> in = n->op->gradient(*n, outs, gs);

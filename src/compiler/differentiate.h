@@ -9,6 +9,7 @@
 namespace bgl::compiler {
 
 // Gradients of sum(output * seed) with respect to `wrt` (values whose nodes require gradients); an empty Value where none flows.
+// Throws Error where a gradient would flow into an operator that has none: second derivatives stop at the kernels of first ones.
 // An empty seed stands for ones. Gradients that meet are added in the order of the users' ids, latest first.
 std::vector<ops::Value> differentiate(const ops::Value& output, std::span<const ops::Value> wrt, const ops::Value& seed = {});
 

@@ -60,6 +60,24 @@ Emission emit_elementwise_group(const Graph& graph, const Group& group, const st
 
 }  // namespace
 
+std::vector<bool> wanted_nodes(const Graph& graph, const std::vector<Group>& groups) {
+  std::vector<int> group_of(graph.nodes.size(), -1);
+  for (size_t g = 0; g < groups.size(); ++g) {
+    for (const int n : groups[g].nodes) group_of[static_cast<size_t>(n)] = static_cast<int>(g);
+  }
+  std::vector<bool> wanted(graph.nodes.size(), false);
+  for (size_t g = 0; g < groups.size(); ++g) {
+    for (const int n : groups[g].nodes) {
+      for (const Ref& r : graph.nodes[static_cast<size_t>(n)].inputs) {
+        const auto root = static_cast<size_t>(graph.access[static_cast<size_t>(r.node)][static_cast<size_t>(r.out)].root.node);
+        if (group_of[root] != static_cast<int>(g)) wanted[root] = true;
+      }
+    }
+  }
+  for (const Ref& r : graph.outputs) wanted[static_cast<size_t>(r.node)] = true;
+  return wanted;
+}
+
 Emission emit_group(const Graph& graph, const Group& group, const std::vector<bool>& wanted, const ops::Machine& machine) {
   if (group.elementwise) return emit_elementwise_group(graph, group, wanted, machine);
   return emit_kernel_node(graph, group.nodes[0], machine);

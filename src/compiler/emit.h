@@ -16,7 +16,10 @@ struct Emission {
   std::string name;
 };
 
-// `wanted[node]` says which outputs of the group's nodes somebody outside of it reads.
+// Which nodes somebody outside their group reads, and results: their values go to memory.
+std::vector<bool> wanted_nodes(const Graph& graph, const std::vector<Group>& groups);
+
+// `wanted` as wanted_nodes() gives it.
 Emission emit_group(const Graph& graph, const Group& group, const std::vector<bool>& wanted, const ops::Machine& machine);
 
 // The kernel of an elementwise group: emit_elementwise.cc.

@@ -74,6 +74,9 @@ void emit_elementwise(const Graph& graph, const Group& group, const std::vector<
           std::vector<lang::Val> operands;
           for (const Source& s : sources[i]) operands.push_back(s.inside ? made[s.index] : in[s.index]);
           made.push_back(n.op ? n.op->emit(b, operands, *n.source) : operands[0]);
+          // Arithmetic on bools, which registers hold as integers: true + true is true.
+          const bool bools = n.op && n.outs[0].dtype == ops::DType::kBool && graph.meta(n.inputs[0]).dtype == ops::DType::kBool;
+          if (bools) made.back() = b.cast(b.cmp_ne(made.back(), b.cast(b.const_i64(0), made.back().elem())), lang::Elem::i64);
         }
         std::vector<lang::Val> results;
         for (const int s : stored) {

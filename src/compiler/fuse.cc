@@ -99,11 +99,9 @@ class Fuser {
   }
   int find(int node) const { return group_[static_cast<size_t>(node)]; }
 
+  // Whoever waits for one member of a group waits for all, so that the first tells.
   bool reaches(int from_group, int to_group) const {
-    for (const int m : members_[static_cast<size_t>(from_group)]) {
-      if (has_bit(ancestors_[static_cast<size_t>(to_group)], m)) return true;
-    }
-    return false;
+    return has_bit(ancestors_[static_cast<size_t>(to_group)], members_[static_cast<size_t>(from_group)][0]);
   }
   bool path_through_third(int from, int to) const {
     for (const int d : direct_[static_cast<size_t>(to)]) {
@@ -127,7 +125,13 @@ class Fuser {
     }
     return !path_through_third(a, b) && !path_through_third(b, a);
   }
+  // `b` reads from `a`, so whoever waits for b has waited for a and all that a waits for already.
   void merge(int a, int b) {
+    std::vector<size_t> learning;
+    for (size_t g = 0; g < graph_.nodes.size(); ++g) {
+      const int id = static_cast<int>(g);
+      if (find(id) == id && id != a && id != b && reaches(a, id) && !reaches(b, id)) learning.push_back(g);
+    }
     const int keep = std::min(a, b), gone = std::max(a, b);
     auto& members = members_[static_cast<size_t>(keep)];
     const auto k = static_cast<size_t>(keep), o = static_cast<size_t>(gone);
@@ -138,10 +142,7 @@ class Fuser {
     direct_[k].insert(direct_[o].begin(), direct_[o].end());
     viewed_[k].insert(viewed_[o].begin(), viewed_[o].end());
     merge_bits(ancestors_[k], ancestors_[o]);
-    // Whoever waits for one of the members now waits for all their ancestors too.
-    for (size_t g = 0; g < graph_.nodes.size(); ++g) {
-      if (group_[g] != static_cast<int>(g) || g == k) continue;
-      if (!reaches(keep, static_cast<int>(g))) continue;
+    for (const size_t g : learning) {
       merge_bits(ancestors_[g], ancestors_[k]);
       for (const int m : members) set_bit(ancestors_[g], m);
     }

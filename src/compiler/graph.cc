@@ -26,6 +26,29 @@ std::vector<std::shared_ptr<ops::Node>> reachable(const std::vector<ops::Value>&
   return found;
 }
 
+namespace {
+
+// Nodes that somebody may still ask for after this run has computed `outputs`, and what these would be computed from: a pending node
+// that is held from outside, and everything that gradients of the outputs may look at. Their leaves must keep their bytes.
+std::unordered_set<const ops::Node*> asked_for_later(const std::vector<std::shared_ptr<ops::Node>>& order,
+                                                    const std::vector<ops::Value>& outputs,
+                                                    const std::unordered_map<const ops::Node*, long>& known_refs) {
+  std::unordered_set<const ops::Node*> results, later;
+  for (const ops::Value& v : outputs) results.insert(v.node.get());
+  for (size_t i = order.size(); i-- > 0;) {  // users before what they use
+    const std::shared_ptr<ops::Node>& n = order[i];
+    if (n->computed()) continue;
+    const bool result = results.count(n.get()) != 0;
+    if (!result && n.use_count() > known_refs.at(n.get())) later.insert(n.get());
+    const bool uses_inputs_later = result ? n->requires_grad : later.count(n.get()) != 0;
+    if (!uses_inputs_later) continue;
+    for (const ops::Value& v : n->inputs) later.insert(v.node.get());
+  }
+  return later;
+}
+
+}  // namespace
+
 Graph capture(const std::vector<ops::Value>& outputs) {
   const auto order = reachable(outputs);
   Graph g;
@@ -38,6 +61,7 @@ Graph capture(const std::vector<ops::Value>& outputs) {
     for (const ops::Value& v : n->inputs) known_refs[v.node.get()] += 1;
   }
   for (const ops::Value& v : outputs) known_refs[v.node.get()] += 1;
+  const auto later = asked_for_later(order, outputs, known_refs);
   for (const auto& n : order) {
     GraphNode node;
     node.op = n->op;
@@ -45,7 +69,7 @@ Graph capture(const std::vector<ops::Value>& outputs) {
     if (n->computed()) {
       // One leaf an output: the buffers of a computed node are separate.
       node.leaf = static_cast<int>(g.leaves.size());
-      const bool unseen = n.use_count() == known_refs[n.get()];
+      const bool unseen = n.use_count() == known_refs[n.get()] && !later.count(n.get());
       for (size_t i = 0; i < n->outs.size(); ++i) {
         const bool only_ours = unseen && n->buffers[i].use_count() == 1 && n->buffers[i]->writable();
         g.leaves.push_back({n, static_cast<int>(i)});

@@ -93,12 +93,30 @@ void settle(Storage& storage) {
   storage.version++;
 }
 
+// Bounds what a loop that neither looks nor steps keeps waiting. What a later backward() needs and no tensor holds stays alive, so
+// the next cut is reckoned from what a cut has left.
+void cut_when_many() {
+  constexpr int64_t kNodesMost = 10'000;
+  static int64_t left = 0;  // tensors belong to one thread
+  const int64_t alive = ops::nodes_alive();
+  left = std::min(left, alive);
+  if (alive <= left + kNodesMost) return;
+  eval_all_pending();
+  left = ops::nodes_alive();
+}
+
 }  // namespace
 
 Tensor::Impl::Impl() { live_impls().insert(this); }
 Tensor::Impl::~Impl() { live_impls().erase(this); }
 
-Tensor::Tensor(Value value) : impl_(new_impl(std::move(value))) {}
+Tensor::Tensor(Value value) : impl_(new_impl(std::move(value))) {
+  if (compiler::eager()) {
+    evaluate_or_throw({impl_->seen});
+  } else {
+    cut_when_many();
+  }
+}
 
 Value Tensor::value() const {
   BGL_REQUIRE(impl_, "an undefined tensor was used");
@@ -176,6 +194,7 @@ void Tensor::backward(const Tensor& seed) const {
     if (impl->storage->requires_grad && impl->steps.empty()) owners[impl->storage->value.node.get()] = impl;
   }
   const std::vector<Value> leaves = compiler::differentiable_leaves(out);
+  ops::NoGrad no_grad;  // as torch without create_graph: gradients hold nothing for second ones
   const std::vector<Value> grads = compiler::differentiate(out, leaves, seed.defined() ? seed.value() : Value{});
   for (size_t i = 0; i < leaves.size(); ++i) {
     const auto owner = owners.find(leaves[i].node.get());
@@ -301,6 +320,7 @@ Tensor& Tensor::copy_(const Tensor& source) {
   for (const ViewStep& step : impl_->steps) chain.push_back(step.apply(chain.back()));
   for (size_t i = impl_->steps.size(); i-- > 0;) part = impl_->steps[i].write(chain[i], part);
   if (part.node->op->op_class == ops::OpClass::kView || part.node->computed()) part = ops::contiguous(part);
+  if (compiler::eager()) evaluate_or_throw({part});
   impl_->storage->value = part;
   impl_->storage->version++;
   return *this;

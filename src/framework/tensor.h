@@ -1,5 +1,7 @@
 // Tensor: PyTorch's names and meaning on lazy values. A Tensor is a handle to storage and a way to look at it; storage holds a graph
-// value that may already have bytes. Nothing runs until somebody looks: item(), data, to_vector(), eval(), or a cut.
+// value that may already have bytes. Nothing runs until somebody looks: item(), to_vector(), buffer(), detach(), eval(), or a cut.
+// A cut runs all that waits: optimizer.step() is one, and 10,000 more nodes than the last cut left make one. With BGL_EAGER=1 every operator runs
+// at its call, so that a debugger stops where it was written.
 //
 // In-place writes are functional inside: they give the storage a new value, and every view of that storage sees it.
 // Errors: wrong shapes and types throw bgl::Error at the call; item() and the like throw it for a failed run.

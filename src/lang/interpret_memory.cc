@@ -146,7 +146,7 @@ Status Interpreter::load(const Inst& i, Cell* out) {
       } else if (i.type.elem == Elem::f32) {
         out->f = static_cast<float>(i.fimm);
       } else {
-        out->i = static_cast<int64_t>(i.fimm);
+        out->i = integer_fill(i);
       }
     }
   }
@@ -181,7 +181,7 @@ Status Interpreter::gather(const Inst& i, Cell* out) {
     } else if (i.type.elem == Elem::f32) {
       out[k].f = static_cast<float>(i.fimm);
     } else {
-      out[k].i = static_cast<int64_t>(i.fimm);
+      out[k].i = integer_fill(i);
     }
   }
   return {};

@@ -93,6 +93,9 @@ struct Inst {
   const char* file = "";  // a string literal
 };
 
+// What a load or gather of integers gives beyond its limits; 0 for one of floats, whose `fimm` may be infinite.
+inline int64_t integer_fill(const Inst& i) { return i.type.elem == Elem::f32 ? 0 : static_cast<int64_t>(i.fimm); }
+
 struct Param {
   std::string name;
   Type type;  // a pointer, i64 or f32 scalar

@@ -343,7 +343,7 @@ void CxxPrinter::access(int id, int depth) {
   line(depth, "for (int r = 0, k = 0; r < {}; ++r) for (int c = 0; c < {}; ++c, ++k) {{", i.type.rows, i.type.cols);
   if (loads) {
     const std::string value = widened(mem, element);
-    const std::string other = number(i.type.elem, static_cast<int64_t>(i.fimm), i.fimm);
+    const std::string other = number(i.type.elem, integer_fill(i), i.fimm);
     line(depth + 1, "v{}[k] = {};", id, condition.empty() ? value : fmt::format("{} ? {} : {}", condition, value, other));
   } else {
     const std::string value = narrowed(mem, fmt::format("v{}[k]", i.in.back()));

@@ -123,7 +123,7 @@ Rows LlvmPrinter::load_column(const Inst& i, Mem mem) {
     if (!condition.empty()) address = guarded(condition, address);
     const std::string raw = emit("load {}, ptr {}, align {}", memory_type(mem), address, mem_size(mem));
     std::string value = widen(mem, 1, raw);
-    const std::string other = constant(e, cols, static_cast<int64_t>(i.fimm), i.fimm);
+    const std::string other = constant(e, cols, integer_fill(i), i.fimm);
     if (cols == 1) {
       if (!condition.empty()) value = emit("select i1 {}, {} {}, {} {}", condition, type_of(e), value, type_of(e), other);
     } else {
@@ -142,7 +142,7 @@ Rows LlvmPrinter::load_rows(const Inst& i, Mem mem, bool masked) {
   const int cols = i.type.cols;
   const std::string type = vec(memory_type(mem), cols), mask_type = vec("i1", cols);
   const bool plain = mem == Mem::f32 || mem == Mem::i32 || mem == Mem::i64;
-  const std::string other = constant(i.type.elem, cols, static_cast<int64_t>(i.fimm), i.fimm);
+  const std::string other = constant(i.type.elem, cols, integer_fill(i), i.fimm);
   Rows out;
   for (int r = 0; r < i.type.rows; ++r) {
     const std::string address = row_address(i, mem, r);
@@ -237,7 +237,7 @@ Rows LlvmPrinter::load_slowly(const Inst& i, Mem mem) {
     std::string value = widen(mem, cols, emit("load {}, ptr {}, align {}", type, place(r), mem_size(mem)));
     if (i.fimm != 0) {
       value = emit("select {} {}, {} {}, {} {}", vec("i1", cols), row_mask(i, r), type_of(i.type), value, type_of(i.type),
-                   constant(i.type.elem, cols, static_cast<int64_t>(i.fimm), i.fimm));
+                   constant(i.type.elem, cols, integer_fill(i), i.fimm));
     }
     out.push_back(value);
   }
@@ -336,7 +336,7 @@ Rows LlvmPrinter::gather(const Inst& i) {
     std::string value = widen(mem, cols, raw);
     if (i.in[2] >= 0) {
       value = emit("select {} {}, {} {}, {} {}", vec("i1", cols), at(i.in[2])[r], t, value, t,
-                   constant(i.type.elem, cols, static_cast<int64_t>(i.fimm), i.fimm));
+                   constant(i.type.elem, cols, integer_fill(i), i.fimm));
     }
     out.push_back(value);
   }

@@ -4,6 +4,7 @@
 
 #include <bit>
 #include <cctype>
+#include <cmath>
 
 namespace bgl::lang {
 
@@ -93,6 +94,12 @@ class Verifier {
     }
     return {};
   }
+  // What elements beyond the limits get; integers drop its fraction.
+  Status fill(const Inst& i) const {
+    constexpr double kMost = 9007199254740992;  // 2^53
+    if (i.type.elem == Elem::f32 || std::fabs(i.fimm) <= kMost) return {};
+    return fault(i, "fills integers with {}", i.fimm);
+  }
   Status count(const Inst& i, size_t n) const {
     return i.in.size() == n ? Status() : fault(i, "has {} operands, not {}", i.in.size(), n);
   }
@@ -170,9 +177,13 @@ Status Verifier::inst(const Inst& i) {
       return gives(i, {t.elem, i.imm == 0 ? 1 : t.rows, i.imm == 1 ? 1 : t.cols});
     }
     case Op::kLoad:
+      BGL_TRY(fill(i));
+      return address(i);
     case Op::kStore:
       return address(i);
     case Op::kGather:
+      BGL_TRY(fill(i));
+      return indirect(i);
     case Op::kScatter:
       return indirect(i);
     case Op::kPrefetch:

@@ -58,6 +58,8 @@ TEST(Verify, RefusesWithTheReason) {
        "[kernel sample] k.cc:7: store: operand 6 is used before it is defined, or out of its scope"},
       {[](Sample& s) { s.at(s.load).imm = 3; }, "[kernel sample] k.cc:7: load: its limits and its flags disagree"},
       {[](Sample& s) { s.at(s.load).in[1] = 0; }, "[kernel sample] k.cc:7: load: operand 1 is *bf16, not an i64 scalar"},
+      {[](Sample& s) { s.at(s.load).type.elem = Elem::i32, s.at(s.load).fimm = 1e300; },
+       "[kernel sample] k.cc:7: load: fills integers with 1e+300"},
       {[](Sample& s) { s.at(s.bound).imm = 0, s.at(s.loop); }, "[kernel sample] k.cc:7: for: the step is 0"},
       {[](Sample& s) { s.at(s.loop).yields.clear(); },
        "[kernel sample] k.cc:7: for: carries 1 values, has 2 arguments and 0 next values"},

@@ -12,7 +12,7 @@
 #include "ops/op_def.h"
 
 namespace bgl::lang {
-class Function;
+struct Function;
 }
 
 namespace bgl::ops {

@@ -8,10 +8,15 @@ namespace bgl::ops {
 namespace {
 
 std::atomic<uint64_t> next_node_id{1};
+std::atomic<int64_t> alive{0};
 thread_local bool node_grad_enabled = true;
 thread_local std::string node_label;
 
 }  // namespace
+
+Node::Node() { alive.fetch_add(1, std::memory_order_relaxed); }
+Node::~Node() { alive.fetch_sub(1, std::memory_order_relaxed); }
+int64_t nodes_alive() { return alive.load(std::memory_order_relaxed); }
 
 const TensorMeta& Value::meta() const {
   BGL_DCHECK(node);
@@ -35,7 +40,8 @@ std::shared_ptr<Node> make_node(const OpDef& op, std::vector<Value> inputs, Attr
   node->attrs = std::move(attrs);
   node->id = next_node_id.fetch_add(1);
   node->where = node_label;
-  if (node_grad_enabled && op.gradient) {
+  // An operator with real results and no gradient passes the mark on, so that backward() can refuse instead of losing a part.
+  if (node_grad_enabled && (op.gradient || (!node->outs.empty() && is_float(node->outs[0].dtype)))) {
     for (const Value& v : inputs) node->requires_grad |= v.node->requires_grad;
   }
   node->inputs = std::move(inputs);
@@ -60,7 +66,7 @@ NoGrad::~NoGrad() { node_grad_enabled = before_; }
 bool grad_enabled() { return node_grad_enabled; }
 
 Label::Label(const std::string& text) : before_(node_label.size()) {
-  if (!node_label.empty()) node_label += '/';
+  if (!node_label.empty() && !text.empty()) node_label += '/';
   node_label += text;
 }
 Label::~Label() { node_label.resize(before_); }

@@ -38,6 +38,11 @@ struct Value {
 };
 
 struct Node {
+  Node();
+  ~Node();
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
+
   const OpDef* op = nullptr;
   std::vector<Value> inputs;
   Attrs attrs;
@@ -50,6 +55,9 @@ struct Node {
 
   bool computed() const { return !buffers.empty(); }
 };
+
+// Nodes of this process that somebody holds: what says whether a program that never looks lets its graph grow.
+int64_t nodes_alive();
 
 // A new node of `op`: the shape rule runs now and throws Error at the call.
 std::shared_ptr<Node> make_node(const OpDef& op, std::vector<Value> inputs, Attrs attrs = {});

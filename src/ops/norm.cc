@@ -2,6 +2,8 @@
 // row. Two passes over the row: the mean first, then the squares of the differences, as torch's CPU kernel is accurate to.
 #include "ops/norm.h"
 
+#include <algorithm>
+
 #include <cmath>
 
 #include "ops/functions.h"
@@ -61,15 +63,24 @@ Value per_row(const Value& stat, const Value& like) {
   s.push_back(1);
   return expand(reshape(stat, s), like.shape());
 }
-// dx = rstd * (g - mean(g) - y * mean(g * y)).  Ref: arXiv:1607.06450. Gradients into mean and rstd do not occur: nobody reads them.
+// dx = rstd * (g - mean(g) - y * mean(g * y)).  Ref: arXiv:1607.06450. Gradients into mean and rstd come from second derivatives alone.
+// What the gradient of a statistic adds, for second derivatives: d rstd / dx = -rstd^2 y / C.
+Value plus_rstd(const Value& dx, const Value& y, const Value& rstd, const Value& g) {
+  if (!g) return dx;
+  const double c = static_cast<double>(std::max<int64_t>(1, y.size(-1)));
+  return sub(dx, mul(y, per_row(div(mul(g, mul(rstd, rstd)), c), y)));
+}
 Grads grad_layer_norm(const Node&, std::span<const Value> out, std::span<const Value> g) {
   const Value &y = out[0], &rstd = out[2];
   const Value centred = sub(g[0], mean(g[0], {-1}, true));
-  return {mul(sub(centred, mul(y, mean(mul(g[0], y), {-1}, true))), per_row(rstd, y))};
+  Value dx = mul(sub(centred, mul(y, mean(mul(g[0], y), {-1}, true))), per_row(rstd, y));
+  if (g[1]) dx = add(dx, per_row(div(g[1], static_cast<double>(std::max<int64_t>(1, y.size(-1)))), y));
+  return {plus_rstd(dx, y, rstd, g[2])};
 }
 Grads grad_rms_norm(const Node&, std::span<const Value> out, std::span<const Value> g) {
   const Value &y = out[0], &rstd = out[1];
-  return {mul(sub(g[0], mul(y, mean(mul(g[0], y), {-1}, true))), per_row(rstd, y))};
+  const Value dx = mul(sub(g[0], mul(y, mean(mul(g[0], y), {-1}, true))), per_row(rstd, y));
+  return {plus_rstd(dx, y, rstd, g[1])};
 }
 
 std::vector<Sample> samples_norm() {

@@ -1,8 +1,10 @@
 #include "ops/random.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <numeric>
 
 namespace bgl::ops {
 namespace {
@@ -54,6 +56,8 @@ uint64_t Generator::random64() {
 
 double Generator::uniform_double() { return static_cast<double>(random64() & ((uint64_t{1} << 53) - 1)) * 0x1p-53; }
 
+float Generator::uniform_float() { return static_cast<float>(random32() & ((1u << 24) - 1)) * 0x1p-24f; }
+
 double Generator::normal_double() {
   if (spare_normal_) {
     const double v = *spare_normal_;
@@ -73,7 +77,7 @@ int64_t Generator::below(uint64_t range) {
 }
 
 void Generator::uniform(std::span<float> out, float low, float high) {
-  for (float& x : out) x = static_cast<float>(random32() & ((1u << 24) - 1)) * 0x1p-24f * (high - low) + low;
+  for (float& x : out) x = std::fma(uniform_float(), high - low, low);  // torch's build contracts this
 }
 
 void Generator::normal(std::span<float> out, float mean, float std) {
@@ -107,6 +111,52 @@ std::vector<int64_t> Generator::randperm(int64_t n) {
 
 void Generator::bernoulli(std::span<float> out, double p) {
   for (float& x : out) x = uniform_double() < p ? 1.0f : 0.0f;
+}
+
+void Generator::bernoulli(std::span<float> out, std::span<const float> p) {
+  BGL_CHECK(out.size() == p.size(), "{} draws for {} probabilities", out.size(), p.size());
+  for (size_t i = 0; i < out.size(); ++i) {
+    BGL_REQUIRE(p[i] >= 0 && p[i] <= 1, "[bernoulli] {} at element {} is not a probability", p[i], i);
+    out[i] = uniform_float() < p[i] ? 1.0f : 0.0f;
+  }
+}
+
+void Generator::exponential(std::span<float> out, double rate) {
+  for (float& x : out) x = static_cast<float>(-1.0 / rate * std::log1p(-uniform_double()));
+}
+
+// The largest of weight / exponential noise are a draw without replacement. Ref: Efraimidis and Spirakis 2006.
+std::vector<int64_t> Generator::multinomial_apart(std::span<const float> weights, int64_t count) {
+  std::vector<float> race(weights.size());
+  exponential(race, 1);
+  for (size_t i = 0; i < race.size(); ++i) race[i] = weights[i] / race[i];
+  std::vector<int64_t> order(weights.size());
+  std::iota(order.begin(), order.end(), int64_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int64_t a, int64_t b) { return race[static_cast<size_t>(a)] > race[static_cast<size_t>(b)]; });
+  order.resize(static_cast<size_t>(count));
+  return order;
+}
+
+std::vector<int64_t> Generator::multinomial(std::span<const float> weights, int64_t count, bool replacement) {
+  const auto n = static_cast<int64_t>(weights.size());
+  BGL_REQUIRE(count > 0, "[multinomial] {} samples were asked for", count);
+  BGL_REQUIRE(replacement || count <= n, "[multinomial] {} samples from {} without replacement", count, n);
+  float sum = 0;
+  std::vector<float> reached(weights.size());  // in float32, as torch adds them
+  for (size_t i = 0; i < weights.size(); ++i) {
+    BGL_REQUIRE(std::isfinite(weights[i]) && weights[i] >= 0, "[multinomial] weight {} is {}: it must be finite and at least 0", i, weights[i]);
+    reached[i] = sum += weights[i];
+  }
+  BGL_REQUIRE(sum > 0, "[multinomial] the sum of {} weights is {}: nothing can be drawn", n, sum);
+  if (!replacement || count == 1) return multinomial_apart(weights, count);
+  for (float& r : reached) r /= sum;
+  reached.back() = 1;
+  std::vector<int64_t> out;
+  for (int64_t k = 0; k < count; ++k) {
+    out.push_back(std::lower_bound(reached.begin(), reached.end(), uniform_double()) - reached.begin());
+  }
+  return out;
 }
 
 std::string Generator::state() const {

@@ -80,6 +80,8 @@ bool parse_body(const std::string& body, json& out, ApiError& error) {
     out = json::parse(body);
   } catch (const json::parse_error& e) {
     return error = {fmt::format("the body is not valid JSON (near byte {})", e.byte), ""}, false;
+  } catch (const json::out_of_range&) {
+    return error = {"the body holds a number beyond the range of a double", ""}, false;
   }
   if (!out.is_object()) return error = {"the body must be a JSON object", ""}, false;
   return true;

@@ -68,6 +68,28 @@ TEST(Engine, ABatchOf64GivesWhatEachRequestGivesAlone) {
   }
 }
 
+// Drawn at temperature 1, so that a change of a logit shows: a long prompt in pieces of any size, and found in the cache.
+TEST(Engine, PiecesOfThePromptAndTheCacheChangeNothing) {
+  const auto model = tiny();
+  Request r = request(8);
+  for (int k = 0; k < 150; ++k) r.prompt.push_back(k * k % 60);
+  r.prompt.resize(150);
+  r.max_tokens = 40;
+  r.sampling = {1.0, 1.0, 0};
+  std::vector<int32_t> first;
+  for (const int64_t step_tokens : {256, 1, 7, 64, 100}) {
+    const auto engine = Engine::create(*model, {.step_tokens = step_tokens});
+    ASSERT_TRUE(engine.ok());
+    for (int again = 0; again < 2; ++again) {
+      const auto tokens = submit(**engine, r).promise->get_future().get();
+      EXPECT_EQ(tokens.size(), 40u);
+      if (first.empty()) first = tokens;
+      EXPECT_EQ(tokens, first) << "pieces of " << step_tokens << (again ? ", from the cache" : "");
+      EXPECT_EQ((*engine)->stats().cached_prompt_tokens, again * 128);
+    }
+  }
+}
+
 TEST(Engine, AFullQueueRefusesAndSaysSo) {
   const auto model = tiny();
   const auto engine = Engine::create(*model, {.max_running = 1, .max_waiting = 2}).value().release();

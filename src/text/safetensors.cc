@@ -96,6 +96,8 @@ Result<json> parse_header(const std::string& file, std::string_view text) {
     header = json::parse(text.begin(), text.end(), watch);
   } catch (const json::parse_error& e) {
     return data_loss("{}: header is not JSON (at offset {})", file, 8 + e.byte);
+  } catch (const json::out_of_range&) {
+    return data_loss("{}: header holds a number beyond the range of a double", file);
   }
   if (!duplicate.empty()) return data_loss("{}: header names '{}' twice", file, duplicate);
   if (!header.is_object()) return data_loss("{}: header is not a JSON object (at offset 8)", file);

@@ -75,6 +75,7 @@ TEST(SafeTensors, EveryDamageIsNamed) {
       "header names 'a' twice");
   EXPECT_EQ(error_of("[]", 0), "header does not begin with '{' (at offset 8)");
   EXPECT_EQ(error_of("{\"a\":", 0), "header is not JSON (at offset 14)");
+  EXPECT_EQ(error_of("{\"a\":1e999}", 0), "header holds a number beyond the range of a double");
   EXPECT_EQ(error_of(R"({"__metadata__":{"a":1}})", 0), "__metadata__ 'a' is not a string");
 }
 

@@ -1,0 +1,45 @@
+"""A fixed tiny training run and what its model writes have the same bits for any number of threads and any vector width that has fused
+multiply-add: weights, losses and text. Usage: same_bits_test.py BGL EXAMPLES"""
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+
+BGL, EXAMPLES = sys.argv[1:3]
+MACHINES = [{"BGL_THREADS": "1"}, {"BGL_THREADS": "2"}, {"BGL_THREADS": "2", "BGL_CPU": "avx2"}, {"BGL_THREADS": "3", "BGL_CPU": "avx2"}]
+SETS = ["train.steps=6", "checkpoint.every=0", "evaluate.every=3", "evaluate.batches=1", "model.layers=2", "model.width=48", "model.heads=3",
+        "model.context=40", "data.length=40", "data.batch=5", "train.accumulate=2", "model.dropout=0.1"]
+
+
+def outcome(folder, text, machine):
+    env = {**os.environ, **machine}
+    sets = [x for s in SETS + ["data.text=" + text] for x in ("--set", s)]
+    subprocess.run([BGL, "train", os.path.join(EXAMPLES, "shakespeare_char.toml"), "--out", folder] + sets, check=True, capture_output=True, env=env)
+    with open(os.path.join(folder, "model/model.safetensors"), "rb") as f:
+        weights = f.read()
+    with open(os.path.join(folder, "log.jsonl")) as f:
+        losses = [(j["step"], j["loss"]) for j in map(json.loads, f) if "loss" in j]
+    written = subprocess.run([BGL, "generate", os.path.join(folder, "model"), "--prompt", "a", "--steps", "30", "--temperature", "1", "--seed", "5"],
+                             check=True, capture_output=True, env=env).stdout
+    return weights, losses, written
+
+
+def main():
+    rng = random.Random(12)
+    with tempfile.TemporaryDirectory() as base:
+        text = os.path.join(base, "text.txt")
+        with open(text, "w") as f:
+            f.write("".join(rng.choice("abcdefgh ijkl mnop\n") for _ in range(5000)))
+        first = None
+        for i, machine in enumerate(MACHINES):
+            got = outcome(os.path.join(base, f"run{i}"), text, machine)
+            assert len(got[1]) >= 6 and len(got[2]) > 10, "the run did nothing"
+            first = first or got
+            for what, a, b in zip(("weights", "losses", "text"), first, got):
+                assert a == b, f"{what} differ between {MACHINES[0]} and {machine}"
+    print("the same bits on", len(MACHINES), "machines")
+
+
+main()
