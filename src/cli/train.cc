@@ -50,7 +50,7 @@ void add_train(CLI::App& app, Status& status) {
 
 void add_tune(CLI::App& app, Status& status) {
   CLI::App* verb = add(app, status, "tune", "Fine-tune a model: all weights, or LoRA when lora.rank is set", true);
-  set_example(*verb, "bgl tune examples/quickstart/tune.toml --base runs/base/model --out runs/medicine");
+  set_example(*verb, "bgl tune examples/quickstart/medicine.toml --base runs/base/model --out runs/medicine");
 }
 
 }  // namespace bgl::cli

@@ -13,9 +13,8 @@ namespace bgl::compiler {
 //   - it reads living nodes that stand before it, and outputs they have; graph outputs are such too;
 //   - its results have the types and shapes that its operator's shape rule gives; a copy's are its operand's;
 //   - a leaf's types are those of its values; a leaf that is an output is not donated;
-//   - once the view pass has filled `access`: every value lies in a root that stands before it or is itself, within its bytes,
-//   and
-//     only views lie elsewhere; graph outputs are roots.
+//   - once the view pass has filled `access`: every value lies in a root that stands before it or is itself, within its
+//     bytes, and only views lie elsewhere; graph outputs are roots.
 // Errors (kInternal) name the node, the rule and both sides: "%3 = matmul: reads %7, which does not stand before it".
 Status verify(const Graph& graph);
 

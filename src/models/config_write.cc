@@ -23,6 +23,12 @@ void write_rope(const ModelConfig& c, json& j) {
   }
 }
 
+// A key that files leave out while it says the usual; what a file says already is set anew.
+template <typename T>
+void set_unless_usual(json& j, const char* key, T value, T usual) {
+  if (value != usual || j.contains(key)) j[key] = value;
+}
+
 }  // namespace
 
 std::string ModelConfig::to_json() const {
@@ -42,9 +48,9 @@ std::string ModelConfig::to_json() const {
     j["n_positions"] = context;
     j["layer_norm_epsilon"] = norm_eps;
     j["activation_function"] = activation_text;
-    if (!bias) j["use_bias"] = false;
-    if (hidden != 4 * width) j["n_inner"] = hidden;
-    if (!tied) j["tie_word_embeddings"] = false;
+    set_unless_usual(j, "use_bias", bias, true);
+    set_unless_usual(j, "n_inner", hidden, 4 * width);
+    set_unless_usual(j, "tie_word_embeddings", tied, true);
   } else {
     const bool llama = family == Family::kLlama;
     if (!j.contains("architectures")) j["architectures"] = {llama ? "LlamaForCausalLM" : "Qwen2ForCausalLM"};
@@ -56,10 +62,10 @@ std::string ModelConfig::to_json() const {
     j["max_position_embeddings"] = context;
     j["rms_norm_eps"] = norm_eps;
     if (llama) j["attention_bias"] = attention_bias;
-    if (mlp_bias) j["mlp_bias"] = true;
+    set_unless_usual(j, "mlp_bias", mlp_bias, false);
     j["hidden_act"] = activation_text;
     j["tie_word_embeddings"] = tied;
-    if (head_width * heads != width || j.contains("head_dim")) j["head_dim"] = head_width;
+    set_unless_usual(j, "head_dim", head_width, width / heads);
     write_rope(*this, j);
   }
   return j.dump(2) + "\n";

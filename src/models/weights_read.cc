@@ -1,5 +1,3 @@
-#include <cmath>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -78,22 +76,6 @@ Result<StoredTensors> open_weights(const std::string& dir) {
   return not_found("{} has no model.safetensors: is it a model's folder?", dir);
 }
 
-float widen(DType from, const std::byte* at) {
-  uint16_t half = 0;
-  std::memcpy(&half, at, 2);
-  if (from == DType::kBF16) {
-    const uint32_t bits = static_cast<uint32_t>(half) << 16;
-    float f = 0;
-    std::memcpy(&f, &bits, 4);
-    return f;
-  }
-  const int exponent = half >> 10 & 31;
-  const double mantissa = half & 1023;
-  const double sign = half & 0x8000 ? -1 : 1;
-  if (exponent == 31) return static_cast<float>(mantissa != 0 ? NAN : sign * INFINITY);
-  return static_cast<float>(sign * (exponent ? std::ldexp(1024 + mantissa, exponent - 25) : std::ldexp(mantissa, -24)));
-}
-
 // The tensor as float32; mapped when it is that already.
 Result<Tensor> to_f32(const StoredTensor& stored) {
   const text::TensorView& view = *stored.view;
@@ -105,10 +87,8 @@ Result<Tensor> to_f32(const StoredTensor& stored) {
                        view.name, view.dtype);
   }
   const DType from = view.dtype == "BF16" ? DType::kBF16 : DType::kF16;
-  const int64_t n = ops::numel(view.shape);
-  auto buffer = ops::Buffer::allocate(static_cast<size_t>(n) * 4);
-  for (int64_t i = 0; i < n; ++i) buffer->as<float>()[i] = widen(from, view.bytes.data() + 2 * i);
-  return Tensor::from_buffer(std::move(buffer), DType::kF32, view.shape);
+  const Tensor narrow = Tensor::from_buffer(ops::Buffer::borrow(view.bytes.data(), view.bytes.size(), stored.file), from, view.shape);
+  return Tensor(ops::cast(narrow.value(), DType::kF32));
 }
 
 // Buffers of the reference implementation that are no weights.

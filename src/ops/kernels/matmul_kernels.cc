@@ -290,7 +290,7 @@ struct ProductSize {
   int64_t batches, m, n, k;
 };
 
-// How many parts of about equal work `items` are cut into, `least` items a part at least, so that every thread finds a few.
+// The items a program takes, in multiples of `least`, so that with `others` programs beside it every thread finds a few.
 int64_t items_per_program(int64_t items, int64_t others, int64_t least, int threads) {
   const int64_t wanted = std::max<int64_t>(1, 2 * threads / std::max<int64_t>(1, others));
   return std::max(least, ((items + wanted - 1) / wanted + least - 1) / least * least);
