@@ -32,6 +32,11 @@ BenchResults bench_prep(const lang::Rates& rates);
 BenchResults bench_tokenizer(const lang::Rates& rates);
 // One training step in this process, for bench_jit's second process: prints what was compiled.
 Status print_jit_counters();
+// Tokens a second of a run of the character model with `steps` steps, in the folder `dir`.
+Result<double> char_train_rate(const std::string& dir, int steps);
+// GPT-2 124M on sequences of `length`, in a process of bench_train: answers "step" with "SECONDS LOSS ANONYMOUS_BYTES_AT_MOST ours",
+// and "floor F32_FLOPS BYTES_PER_S" with the seconds that a step would take at these rates (profile/roofline.h).
+Status answer_gpt2_steps(const std::string& length);
 
 // Runs bench/<script> with the Python that BGL_PEER_PYTHON names and returns the last line it prints; empty, with a line that says
 // how to get it, when there is none.

@@ -11,7 +11,6 @@
 #include "framework/random.h"
 #include "lang/kernel.h"
 #include "models/model.h"
-#include "train/run.h"
 
 namespace bgl::cli {
 namespace {
@@ -79,23 +78,6 @@ double time_step(models::Model& model, models::PagedCache& cache, int64_t before
   return least_seconds(1.0, once);
 }
 
-// The character model of examples/shakespeare_char.toml on random text.
-Result<double> train_rate(const std::string& dir, int steps, const std::string& sets) {
-  std::string text;
-  for (int i = 0; i < 200000; ++i) text += static_cast<char>(32 + (i * 7919 + i / 13) % 65);
-  BGL_TRY(real_env().make_dirs(dir));
-  BGL_TRY(real_env().write_file_atomic(join_path(dir, "text"), text));
-  const std::string toml = fmt::format(
-      "[model]\nlayers=4\nheads=4\nwidth=128\ncontext=64\nbias=false\n[data]\ntext='{}/text'\nlength=64\nbatch=12\n[train]\nsteps={}\n"
-      "[optimizer]\nbeta2=0.99\n[evaluate]\nevery=0\nbatches=1\n[checkpoint]\nevery=0\n{}",
-      dir, steps, sets);
-  BGL_ASSIGN(Config config, Config::parse(toml, "bench"));
-  BGL_ASSIGN(const train::TrainOptions options, train::TrainOptions::read(std::move(config)));
-  BGL_TRY(real_env().remove_all(dir + "/run"));
-  BGL_ASSIGN(const train::RunSummary s, train::run_training(options, dir + "/run"));
-  return s.tokens_per_s;
-}
-
 }  // namespace
 
 BenchResults bench_kernels(const lang::Rates& rates) {
@@ -128,23 +110,6 @@ BenchResults bench_kernels(const lang::Rates& rates) {
     return e.status();
   }
   return out;
-}
-
-BenchResults bench_train(const lang::Rates& rates) {
-  const std::string dir = scratch_folder("train");
-  const std::string peer_before = run_peer("train/torch_char.py", std::to_string(lang::machine().threads));
-  BGL_ASSIGN(const double rate, train_rate(dir, 60, ""));
-  const std::string peer_after = run_peer("train/torch_char.py", std::to_string(lang::machine().threads));
-  BGL_TRY(real_env().remove_all(dir));
-  const double flops_per_token = 6.0 * 804096 + 12.0 * 4 * 128 * 64;
-  BenchResult r{.name = "char_gpt_4x128_T64_B12", .value = rate, .unit = "tokens/s", .ceiling_share = rate * flops_per_token / rates.f32_flops};
-  for (const std::string& line : {peer_before, peer_after}) {
-    const json j = json::parse(line, nullptr, false);
-    if (!j.is_object()) continue;
-    r.peer = j.value("peer", "");
-    r.peer_value = std::max(r.peer_value.value_or(0), j.value("tokens_per_s", 0.0));
-  }
-  return std::vector{r};
 }
 
 BenchResults bench_decode(const lang::Rates& rates) {
@@ -180,7 +145,7 @@ BenchResults bench_prefill(const lang::Rates& rates) {
 Status print_jit_counters() {
   const std::string dir = scratch_folder("jit-step");
   const double start = seconds_now();
-  auto rate = train_rate(dir, 1, "");
+  auto rate = char_train_rate(dir, 1);
   const lang::KernelCounters c = lang::kernel_counters();
   std::vector<double> each = c.each;
   std::sort(each.begin(), each.end());

@@ -140,6 +140,7 @@ Result<std::shared_ptr<const Executable>> compile(Graph graph, const Options& op
   const auto always = [](auto pass) { return [pass] { return pass(), Status(); }; };  // a pass that cannot fail
   try {
     BGL_TRY(pipeline.run_pass("common", s, always([&] { eliminate_common(s.graph); }), [] {}));
+    BGL_TRY(pipeline.run_pass("transpose", s, always([&] { transpose_products(s.graph); }), [] {}));
     BGL_TRY(pipeline.run_pass("views", s, always([&] { resolve_views(s.graph); })));
     BGL_TRY(pipeline.run_pass("fuse", s, always([&] { s.groups = form_groups(s.graph, options.fuse); }), [&] { s.groups = form_groups(s.graph, false); }));
     BGL_TRY(pipeline.run_pass("emit", s, always([&] { emit_groups(s, emissions, lowered); })));

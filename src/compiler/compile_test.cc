@@ -30,6 +30,20 @@ TEST(Compile, OneGraphFusesAChainIntoOneStep) {
   EXPECT_EQ(last_executable()->steps.size(), 1u);
 }
 
+TEST(Compile, AProductLookedAtTransposedIsMadeSo) {
+  const Value x = leaf({1, 2, 3, 4, 5, 6}, {3, 2}), dy = leaf({1, 0, 2, 1, 0, 3}, {3, 2});
+  const Value product = ops::matmul(ops::transpose(x, 0, 1), dy);
+  const Value gradient = ops::transpose(product, 0, 1), doubled = ops::mul(gradient, 2.0);
+  ASSERT_EQ(evaluate({gradient, doubled}).message(), "");
+  EXPECT_EQ(floats(gradient), (std::vector<float>{7, 10, 18, 22}));
+  EXPECT_EQ(floats(doubled), (std::vector<float>{14, 20, 36, 44}));
+  for (const Step& s : last_executable()->steps) EXPECT_NE(s.name, "copy");
+  // Where somebody looks at the product itself too, it stays.
+  const Value seen = ops::transpose(product, 0, 1), both = ops::add(product, seen);
+  ASSERT_TRUE(evaluate({both, product}).ok());
+  EXPECT_EQ(floats(both), (std::vector<float>{14, 28, 28, 44}));
+}
+
 TEST(Compile, ANewScalarDoesNotCompileAgain) {
   const Value x = leaf({1, 2}, {2});
   ASSERT_TRUE(evaluate({ops::mul(x, 3.0)}).ok());

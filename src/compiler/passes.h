@@ -10,6 +10,10 @@ namespace bgl::compiler {
 // Merges nodes that compute the same thing from the same inputs: y * y twice becomes one. Random and leaf nodes stay apart.
 void eliminate_common(Graph& graph);
 
+// A product of which only the transpose is looked at becomes the product of its transposed operands, so that no copy or strided
+// reading follows. Its bits stay.
+void transpose_products(Graph& graph);
+
 // Fills Graph::access: views become layouts of their roots. Where a layout cannot be expressed, or an output is a view, a copy
 // node is put in.
 void resolve_views(Graph& graph);

@@ -11,7 +11,7 @@
 namespace bgl::compiler {
 namespace {
 
-constexpr const char* kOptionalPasses[] = {"common", "fuse"};
+constexpr const char* kOptionalPasses[] = {"common", "transpose", "fuse"};
 
 #ifdef NDEBUG
 constexpr bool kAlwaysVerify = false;
@@ -43,7 +43,7 @@ Result<Pipeline> Pipeline::create() {
     p.skipped_.push_back(skip.substr(at, end - at));
     at = end + 1;
     if (!optional_pass(p.skipped_.back()))
-      return invalid_argument("BGL_SKIP_PASS: there is no optional pass '{}': choose common, fuse", p.skipped_.back());
+      return invalid_argument("BGL_SKIP_PASS: there is no optional pass '{}': choose common, transpose, fuse", p.skipped_.back());
   }
   return p;
 }

@@ -3,7 +3,8 @@
 //   BGL_DUMP_GRAPH=DIR            after each pass that changed something DIR/graph-N-I-PASS.txt: the graph (graph_text.h);
 //                                 N counts graphs, I passes
 //   BGL_VERIFY=1                  verify.h after each pass; debug builds always do
-//   BGL_SKIP_PASS=NAME[,NAME]     optional passes that are left out, to see whether a fault goes away: common, fuse
+//   BGL_SKIP_PASS=NAME[,NAME]     optional passes that are left out, to see whether a fault goes away: common,
+//                                 transpose, fuse
 //   BGL_LOG=debug                 a line a graph with the time of every pass
 #pragma once
 

@@ -159,7 +159,7 @@ TEST(Pipeline, APassThatBreaksTheGraphIsNamed) {
 
 TEST(Pipeline, SkipsOptionalPassesAlone) {
   {
-    const Setting skip("BGL_SKIP_PASS", "common,fuse");
+    const Setting skip("BGL_SKIP_PASS", "common,transpose,fuse");
     const auto apart = compile(small_graph(), {});
     ASSERT_TRUE(apart.ok());
     EXPECT_EQ((*apart)->steps.size(), 5u);  // mul, add, relu, and the softmax's row-major copy and kernel
@@ -167,7 +167,7 @@ TEST(Pipeline, SkipsOptionalPassesAlone) {
   EXPECT_EQ((*compile(small_graph(), {}))->steps.size(), 3u);
   const Setting skip("BGL_SKIP_PASS", "fuse,plan");
   EXPECT_EQ(compile(small_graph(), {}).status().message(),
-            "BGL_SKIP_PASS: there is no optional pass 'plan': choose common, fuse");
+            "BGL_SKIP_PASS: there is no optional pass 'plan': choose common, transpose, fuse");
 }
 
 TEST(Pipeline, DumpsTheGraphAfterEveryPassThatChangesIt) {
@@ -179,7 +179,7 @@ TEST(Pipeline, DumpsTheGraphAfterEveryPassThatChangesIt) {
   const auto entries = real_env().list_dir(dir);
   ASSERT_TRUE(entries.ok());
   for (const DirEntry& e : *entries) passes += e.name.substr(e.name.find('-', 6)) + " ";
-  EXPECT_EQ(passes, "-0-common.txt -1-views.txt -2-fuse.txt ");
+  EXPECT_EQ(passes, "-0-common.txt -2-views.txt -3-fuse.txt ");
   ASSERT_TRUE(real_env().remove_all(dir).ok());
 }
 
