@@ -74,11 +74,8 @@ struct Side {
 
 std::vector<Side> start_torch(const std::string& length) {
   std::vector<Side> out;
-  const char* python = std::getenv("BGL_PEER_PYTHON");
-  if (!python || !*python) {
-    std::fprintf(stderr, "no peer: set BGL_PEER_PYTHON to a Python that has torch (python3 -m venv V && V/bin/pip install torch)\n");
-    return out;
-  }
+  const char* python = peer_python("torch");
+  if (!python) return out;
   const std::string threads = std::to_string(lang::machine().threads);
   for (const char* how : {"eager", "compiled"}) {
     auto process = PeerProcess::start({python, "bench/train/torch_gpt2.py", how, length, threads}, {"OMP_NUM_THREADS=" + threads});
