@@ -226,6 +226,7 @@ double Tensor::item() const {
     case DType::kF64: return *b->as<double>();
     case DType::kI64: return static_cast<double>(*b->as<int64_t>());
     case DType::kI32: return *b->as<int32_t>();
+    case DType::kI8: return *b->as<int8_t>();
     case DType::kU8: case DType::kBool: return *b->as<uint8_t>();
     default: return Tensor(ops::cast(value(), DType::kF32)).item();
   }

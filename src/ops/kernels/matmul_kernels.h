@@ -5,7 +5,22 @@
 
 namespace bgl::ops::kernels {
 
+// With so few rows of the left operand the right one is read once, from where it lies.
+constexpr int64_t kFewRows = 3;
+
 // in(0)[..., M, K] x in(1)[..., K, N] -> out(0); any layouts.
 void lower_matmul(Lowering& l);
+
+// x[M, K] times the transpose of a packed weight of N rows (ops/packed.h) -> out(0); all row-major. `scales`: of int8, else unused.
+struct PackedOperands {
+  OperandId x, panels, scales;
+};
+struct PackedSize {
+  int64_t m, n, k;
+};
+void lower_packed_product(Lowering& l, const PackedOperands& of, const PackedSize& size);
+
+// The items a program takes, in multiples of `least`, so that with `others` programs beside it every thread finds a few.
+int64_t items_per_program(int64_t items, int64_t others, int64_t least, int threads);
 
 }  // namespace bgl::ops::kernels
