@@ -335,8 +335,11 @@ Tensor& Tensor::mul_(double factor) { return copy_(Tensor(ops::mul(value(), fact
 
 void Tensor::set_value(Value value) {
   BGL_REQUIRE(impl_ && impl_->steps.empty(), "[set_value] a view has no storage of its own");
-  BGL_REQUIRE(value.meta() == impl_->meta, "[set_value] {} for a tensor of shape {}", ops::shape_text(value.shape()),
+  BGL_REQUIRE(value.shape() == shape(), "[set_value] {} for a tensor of shape {}", ops::shape_text(value.shape()),
               ops::shape_text(shape()));
+  BGL_REQUIRE(value.dtype() == dtype() || impl_->storage.use_count() == 1, "[set_value] {} for a tensor of {} that has views",
+              ops::dtype_name(value.dtype()), ops::dtype_name(dtype()));
+  impl_->meta = value.meta();
   impl_->seen = {};
   impl_->storage->value = std::move(value);
   impl_->storage->version++;

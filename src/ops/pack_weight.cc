@@ -117,7 +117,7 @@ PackedWeight pack_weight(const TensorMeta& meta, const void* data, WeightType ty
   });
   BGL_REQUIRE(not_finite < 0, "[pack_weight] a weight in rows {} to {} of {} is not finite, which int8 cannot hold: keep bf16 or f32",
               not_finite * kSide, std::min(rows, (not_finite + 1) * kSide) - 1, shape_text(meta.shape));
-  return {make_leaf(packed, buffer), scaled ? make_leaf(scales, scale_buffer) : Value{}, rows, width};
+  return {make_leaf(packed, buffer), scaled ? make_leaf(scales, scale_buffer) : Value{}, rows, width, type};
 }
 
 }  // namespace bgl::ops

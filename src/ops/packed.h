@@ -30,6 +30,7 @@ struct PackedWeight {
   Value panels;                 // [ceil(N / 64), K, 64]
   Value scales;                 // float32 [ceil(N / 64), ceil(K / 64), 64] for int8, else empty
   int64_t rows = 0, width = 0;  // N, K
+  WeightType type = WeightType::kF32;
   explicit operator bool() const { return bool(panels); }
   int64_t bytes() const;
 };
