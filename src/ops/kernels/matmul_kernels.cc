@@ -248,8 +248,8 @@ lang::Function make_gemm(GemmShape s) {
 }
 
 // One to three rows of `a` times b[K, N] whose rows are contiguous, b read in place: a few of its rows side by side, from one
-// end of the program's columns to the other, so that every stream is long. Program (block of columns, all rows, batch).
-constexpr int64_t kFewK = 4;
+// end of the program's columns to the other, so that every stream is long; a thread takes one program, for the same reason. Program (block of columns, all rows, batch).
+constexpr int64_t kFewK = 8;
 
 lang::Function make_few_rows(int rows) {
   const int cols = rows == 1 ? 64 : 32;  // as many as leave registers for all the sums
@@ -322,7 +322,7 @@ struct ProductSize {
 
 void few_rows(Lowering& l, OperandId a, OperandId b, const Batched& as, const Batched& bs, const ProductSize& p) {
   const int rows = static_cast<int>(p.m);
-  const int64_t columns_per = items_per_program(p.n, p.batches, 128, l.machine().threads);
+  const int64_t columns_per = items_per_program(p.n, 2 * p.batches, 128, l.machine().threads);
   l.launch(fmt::format("gemm_few_rows/{}", rows), [&] { return make_few_rows(rows); },
            {(p.n + columns_per - 1) / columns_per, 1, p.batches},
            {slot(a), slot(b), slot(l.out()), slot(p.n), slot(p.k), slot(as.strides.row), slot(as.strides.col),
