@@ -24,8 +24,8 @@ using lang::Val;
 
 constexpr int64_t kKBlock = 256;
 constexpr int64_t kRowBlock = 96;   // rows of `a` swept at a time: with the packed panels about a half of a small second cache
-constexpr int64_t kRowsMost = 192;  // of a program, so that its unfinished sums stay in the second cache too
-constexpr int64_t kPanelsMost = 8;  // a program packs at once
+constexpr int64_t kRowsMost = 384;  // of a program: enough uses of what it packs; its unfinished sums stay in the second cache
+constexpr int64_t kPanelsMost = 4;  // a program packs at once
 constexpr int64_t kRowsAhead = 4;   // prefetched while b is packed: its rows are too far apart for the processor to foresee
 
 struct Tile {
@@ -320,6 +320,18 @@ struct ProductSize {
   int64_t batches, m, n, k;
 };
 
+// The items a program takes, in multiples of `least`, so that with `others` programs beside it every thread finds a few.
+int64_t items_per_program(int64_t items, int64_t others, int64_t least, int threads) {
+  const int64_t wanted = std::max<int64_t>(1, 2 * threads / std::max<int64_t>(1, others));
+  return std::max(least, ((items + wanted - 1) / wanted + least - 1) / least * least);
+}
+
+// Threads worth waking for a product: each needs some ten microseconds of work. None: one program does it all.
+int useful_threads(const ProductSize& p, const Machine& machine) {
+  constexpr int64_t kWorth = int64_t{1} << 20;  // multiply-adds
+  return static_cast<int>(std::min<int64_t>(machine.threads, p.batches * p.m * p.n * p.k / kWorth));
+}
+
 void few_rows(Lowering& l, OperandId a, OperandId b, const Batched& as, const Batched& bs, const ProductSize& p) {
   const int rows = static_cast<int>(p.m);
   const int64_t columns_per = items_per_program(p.n, 2 * p.batches, 128, l.machine().threads);
@@ -356,13 +368,14 @@ void gemm(Lowering& l, OperandId a, Batched as, const RightOperand& right, const
   const Batched& bs = right.at;
   Tile t = tile_for(l.machine());
   if (p.m <= 16 && p.m % t.mr != 0 && p.m % 4 == 0) t.mr = 4;  // no short tile left over
+  const int threads = useful_threads(p, l.machine());
   const int64_t panels = (p.n + t.nr - 1) / t.nr;
   // Rows that lie together pack at the speed of memory; scattered ones must be used by more panels to be worth it.
   const bool packs_a = panels >= (as.strides.row == 1 ? 4 : 16);
   if (packs_a) a = pack_a(l, a, as, p, t.mr);
-  const int64_t panels_per = std::min(kPanelsMost, items_per_program(panels, p.batches, 4, l.machine().threads));
+  const int64_t panels_per = std::min(kPanelsMost, items_per_program(panels, p.batches, 4, threads));
   const int64_t columns = (panels + panels_per - 1) / panels_per;
-  const int64_t rows_per = std::min(kRowsMost, items_per_program(p.m, columns * p.batches, 4 * t.mr, l.machine().threads));
+  const int64_t rows_per = std::min(kRowsMost, items_per_program(p.m, columns * p.batches, 4 * t.mr, threads));
   const GemmShape shape{t.mr, t.nr, packs_a ? 0 : static_cast<int>(p.m % t.mr), packs_a, right.kind, right.mem};
   std::vector<Slot> slots = {slot(a), slot(right.b), slot(l.out())};
   if (right.mem == Mem::i8) slots.push_back(slot(right.scales));
@@ -378,11 +391,6 @@ void gemm(Lowering& l, OperandId a, Batched as, const RightOperand& right, const
 }
 
 }  // namespace
-
-int64_t items_per_program(int64_t items, int64_t others, int64_t least, int threads) {
-  const int64_t wanted = std::max<int64_t>(1, 2 * threads / std::max<int64_t>(1, others));
-  return std::max(least, ((items + wanted - 1) / wanted + least - 1) / least * least);
-}
 
 void lower_matmul(Lowering& l) {
   const Shape shape = l.shape(l.out());

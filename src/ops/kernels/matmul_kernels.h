@@ -20,7 +20,4 @@ struct PackedSize {
 };
 void lower_packed_product(Lowering& l, const PackedOperands& of, const PackedSize& size);
 
-// The items a program takes, in multiples of `least`, so that with `others` programs beside it every thread finds a few.
-int64_t items_per_program(int64_t items, int64_t others, int64_t least, int threads);
-
 }  // namespace bgl::ops::kernels
