@@ -105,9 +105,10 @@ def write_folder(directory):
             f.write(text)
 
 
-def generate(directory, *options):
+# What is generated; stderr tells what the weights take, and as what matrices are held.
+def generate(directory, *options, matrices="bf16 and f32"):
     run = subprocess.run([BGL, "generate", directory, "--prompt", "Hello", "--steps", "40", *options], capture_output=True, check=False)
-    assert run.returncode == 0 and not run.stderr, run.stderr
+    assert run.returncode == 0 and re.fullmatch(f"weights: [0-9.]+ KiB in memory, matrices in {matrices}\n", run.stderr.decode()), run.stderr
     return run.stdout[len("Hello"):].decode()
 
 
@@ -173,6 +174,13 @@ class FamiliesTest(unittest.TestCase):
         before, after = read_tensors(self.model), read_tensors(self.path("run/model"))
         self.assertEqual({name: tensor[:2] for name, tensor in before.items()}, {name: tensor[:2] for name, tensor in after.items()})
         self.assertEqual([name for name in before if before[name][2] == after[name][2]], [])
+
+    def test_matrices_are_held_as_asked(self):
+        stored = generate(self.model, "--temperature", "0")
+        self.assertEqual(generate(self.model, "--temperature", "0", "--weights", "f32", matrices="f32"), stored)
+        for weights in ("bf16", "int8"):
+            once, again = (generate(self.model, "--temperature", "1", "--seed", "3", "--weights", weights, matrices=weights) for _ in range(2))
+            self.assertEqual(once, again)
 
     def test_export_keeps_every_byte(self):
         before = read_tensors(self.model)

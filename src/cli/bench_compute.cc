@@ -13,12 +13,10 @@
 #include "compiler/differentiate.h"
 #include "framework/random.h"
 #include "lang/kernel.h"
-#include "models/model.h"
 
 namespace bgl::cli {
 namespace {
 
-using framework::Tensor;
 using nlohmann::json;
 using ops::Value;
 
@@ -45,51 +43,6 @@ Timed time_graph(F make) {
     t.seconds = std::min(t.seconds, least_seconds(0.03, once));
   }
   return t;
-}
-
-models::ModelConfig llama_100m() {
-  models::ModelConfig c;
-  c.family = models::Family::kLlama;
-  c.vocab = 32000;
-  c.context = 1024;
-  c.layers = 12;
-  c.heads = c.kv_heads = 12;
-  c.width = 768;
-  c.head_width = 64;
-  c.hidden = 2048;
-  c.tied = true;
-  c.activation = models::Activation::kSilu;
-  return c;
-}
-
-void for_inference(models::Model& model) {
-  model.eval();
-  model.for_each_module([](framework::Module& m) {
-    if (auto* linear = dynamic_cast<framework::Linear*>(&m)) linear->lay_out_for_inference();
-  });
-}
-
-// `tokens` new tokens of one request after `before` earlier ones.
-double time_step(models::Model& model, models::PagedCache& cache, int64_t before, int64_t tokens) {
-  const int64_t pages = (before + tokens + 63) / 64;
-  std::vector<int64_t> ids, positions, slots, table, lengths;
-  for (int64_t i = 0; i < tokens; ++i) {
-    ids.push_back(i * 37 % model.config().vocab);
-    positions.push_back(before + i);
-    slots.push_back(64 + before + i);
-    for (int64_t p = 0; p < pages; ++p) table.push_back(p + 1);
-    lengths.push_back(before + i + 1);
-  }
-  auto once = [&] {
-    const models::PagedStep step{Tensor::from_vector(ids, {tokens}),          Tensor::from_vector(positions, {tokens}), Tensor::from_vector(slots, {tokens}),
-                                 Tensor::from_vector(table, {tokens, pages}), Tensor::from_vector(lengths, {tokens}),   Tensor::from_vector(std::vector<int64_t>{tokens - 1}, {1})};
-    std::vector<Tensor> wanted = {model.step(step, cache)};
-    wanted.insert(wanted.end(), cache.k.begin(), cache.k.end());
-    wanted.insert(wanted.end(), cache.v.begin(), cache.v.end());
-    framework::eval(wanted);
-  };
-  once();
-  return least_seconds(1.0, once);
 }
 
 // Attention on 12 heads, 512 positions, 64 wide, forward and backward, in turn with PyTorch's.
@@ -167,36 +120,6 @@ BenchResults bench_kernels(const lang::Rates&) {
     return e.status();
   }
   return out;
-}
-
-BenchResults bench_decode(const lang::Rates& rates) {
-  try {
-    const auto model = models::make_model(llama_100m(), models::Init::kTorch);
-    model->requires_grad_(false);
-    for_inference(*model);
-    auto cache = model->make_cache(18);
-    const double s = time_step(*model, cache, 128, 1);
-    const double bytes = 4.0 * static_cast<double>(model->parameter_count());
-    return std::vector<BenchResult>{{.name = "llama_110M_f32_batch1", .value = 1 / s, .unit = "tokens/s", .ceiling_share = bytes / s / rates.stream_bytes_per_s}};
-  } catch (const Error& e) {
-    return e.status();
-  }
-}
-
-BenchResults bench_prefill(const lang::Rates& rates) {
-  try {
-    const auto model = models::make_model(llama_100m(), models::Init::kTorch);
-    model->requires_grad_(false);
-    for_inference(*model);
-    auto cache = model->make_cache(18);
-    const double s = time_step(*model, cache, 0, 512);
-    const models::ModelConfig& c = model->config();
-    const double weights = static_cast<double>(model->parameter_count() - c.vocab * c.width);
-    const double flops = 512 * (2 * weights + 2.0 * static_cast<double>(c.layers * c.width) * 512);
-    return std::vector<BenchResult>{{.name = "llama_110M_f32_512_tokens", .value = 512 / s, .unit = "tokens/s", .ceiling_share = flops / s / rates.f32_flops}};
-  } catch (const Error& e) {
-    return e.status();
-  }
 }
 
 Status print_jit_counters() {

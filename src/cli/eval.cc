@@ -1,9 +1,11 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/verbs.h"
 #include "models/folder.h"
+#include "models/inference.h"
 #include "report/table.h"
 #include "train/evaluate.h"
 
@@ -13,6 +15,7 @@ namespace {
 struct EvalVerb {
   std::string model, data;
   std::vector<std::string> before;
+  std::optional<ops::WeightType> weights;
   int64_t max_windows = 0;
   bool json = false;
 };
@@ -22,9 +25,10 @@ struct Scored {
   std::vector<train::DomainScore> scores;
 };
 
-Result<Scored> score(const std::string& path, const train::ShardSet& shards, int64_t max_windows) {
-  BGL_ASSIGN(const models::LoadedModel m, models::load_model(path));
-  BGL_ASSIGN(auto scores, train::evaluate_domains(*m.model, shards, 0, max_windows));
+Result<Scored> score(const std::string& path, const train::ShardSet& shards, const EvalVerb& o) {
+  BGL_ASSIGN(const models::LoadedModel m, models::load_for_inference(path, "", o.weights));
+  std::fprintf(stderr, "%s: %s\n", path.c_str(), models::weights_text(*m.model).c_str());
+  BGL_ASSIGN(auto scores, train::evaluate_domains(*m.model, shards, 0, o.max_windows));
   return Scored{m.lineage.name.empty() ? path : m.lineage.name, std::move(scores)};
 }
 
@@ -52,10 +56,10 @@ Status evaluate(const EvalVerb& o) {
   BGL_ASSIGN(const train::ShardSet shards, train::ShardSet::read(o.data));
   std::vector<Scored> models;
   for (const std::string& path : o.before) {
-    BGL_ASSIGN(Scored s, score(path, shards, o.max_windows));
+    BGL_ASSIGN(Scored s, score(path, shards, o));
     models.push_back(std::move(s));
   }
-  BGL_ASSIGN(Scored last, score(o.model, shards, o.max_windows));
+  BGL_ASSIGN(Scored last, score(o.model, shards, o));
   models.push_back(std::move(last));
   if (!o.json) {
     print_table(models);
@@ -79,6 +83,7 @@ void add_eval(CLI::App& app, Status& status) {
   verb->add_option("MODEL", o->model, "A Hugging Face folder")->required();
   verb->add_option("--data", o->data, "A folder of `bgl prep tokenize`")->required();
   verb->add_option("--before", o->before, "Models it was tuned from, to see what was gained and what forgotten; may be repeated");
+  add_weights_option(*verb, o->weights);
   verb->add_option("--max-windows", o->max_windows, "Most windows of a domain (0: all)")->check(CLI::NonNegativeNumber);
   verb->add_flag("--json", o->json, "Print JSON");
   set_example(*verb, "bgl eval runs/medicine/model --data shards --before runs/base/model");

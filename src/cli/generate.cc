@@ -9,6 +9,7 @@
 #include "cli/verbs.h"
 #include "lang/measure.h"
 #include "models/folder.h"
+#include "models/inference.h"
 #include "profile/recorder.h"
 #include "serve/defaults.h"
 #include "serve/engine.h"
@@ -19,6 +20,7 @@ namespace {
 
 struct GenerateOptions {
   std::string model, tokenizer, prompt;
+  std::optional<ops::WeightType> weights;
   int64_t steps = 128;
   std::optional<double> temperature, top_p;  // absent: as the model's folder says
   std::optional<int64_t> top_k;
@@ -50,7 +52,7 @@ class TokenProfile {
 };
 
 Status generate(const GenerateOptions& o) {
-  BGL_ASSIGN(models::LoadedModel loaded, models::load_model(o.model, o.tokenizer));
+  BGL_ASSIGN(models::LoadedModel loaded, models::load_for_inference(o.model, o.tokenizer, o.weights));
   if (!loaded.tokenizer) return invalid_argument("{} has no tokenizer: give one with --tokenizer FILE", o.model);
   const text::Tokenizer& tokenizer = *loaded.tokenizer;
   serve::Request request;
@@ -70,6 +72,7 @@ Status generate(const GenerateOptions& o) {
   // A cache for this one request, not for the longest that the model could have.
   const int64_t context = static_cast<int64_t>(request.prompt.size()) + request.max_tokens;
   BGL_ASSIGN(const auto engine, serve::Engine::create(*loaded.model, {.max_running = 1, .max_waiting = 1, .context = context}));
+  std::fprintf(stderr, "%s\n", models::weights_text(*loaded.model).c_str());
   std::mutex mutex;
   std::condition_variable changed;
   bool done = false;
@@ -106,6 +109,7 @@ void add_generate(CLI::App& app, Status& status) {
   CLI::App* verb = app.add_subcommand("generate", "Continue a text with a model; only the text goes to stdout");
   verb->add_option("MODEL", o->model, "A Hugging Face folder, or a llama2.c .bin file")->required();
   verb->add_option("--tokenizer", o->tokenizer, "A tokenizer file or folder (default: the model folder's own)");
+  add_weights_option(*verb, o->weights);
   verb->add_option("--prompt", o->prompt, "The text to continue (default: none, the model begins)");
   verb->add_option("--steps", o->steps, "Most tokens to generate")->check(CLI::PositiveNumber);
   verb->add_option("--temperature", o->temperature, "0: always the most likely token (default: generation_config.json's, else 1)")->check(CLI::NonNegativeNumber);

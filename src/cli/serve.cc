@@ -10,6 +10,7 @@ void add_serve(CLI::App& app, Status& status) {
   CLI::App* verb = app.add_subcommand("serve", "Serve a model through OpenAI's HTTP API; SIGTERM ends after the requests in work");
   verb->add_option("MODEL", o->model, "A Hugging Face folder, or a llama2.c .bin file")->required();
   verb->add_option("--tokenizer", o->tokenizer, "A tokenizer file or folder (default: the model folder's own)");
+  add_weights_option(*verb, o->weights);
   verb->add_option("--port", o->port, "0: a free one, printed when it serves")->check(CLI::Range(0, 65535));
   verb->add_option("--host", o->host, "The address to listen on (0.0.0.0: every one)");
   verb->add_option("--api-key", o->api_key, "Require \"Authorization: Bearer KEY\"");

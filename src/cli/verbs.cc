@@ -24,4 +24,10 @@ void add_verbs(CLI::App& app, Status& status) {
 
 void set_example(CLI::App& verb, const char* example) { verb.footer(std::string("Example:\n  ") + example); }
 
+void add_weights_option(CLI::App& verb, std::optional<ops::WeightType>& weights) {
+  verb.add_option_function<std::string>("--weights", [&weights](const std::string& name) { weights = ops::weight_type_of(name); },
+                                        "Hold matrices in memory as f32, bf16 or int8 (default: as the folder stores them)")
+      ->check(CLI::IsMember({"f32", "bf16", "int8"}));
+}
+
 }  // namespace bgl::cli

@@ -2,9 +2,11 @@
 // line "bgl <verb>: <message>" on stderr and exits 1 (2 for a wrong command line).
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "base/status.h"
+#include "ops/packed.h"
 
 namespace CLI {
 class App;
@@ -17,6 +19,9 @@ void add_verbs(CLI::App& app, Status& status);
 
 // Gives `verb` the closing lines of its --help: one example that can be pasted.
 void set_example(CLI::App& verb, const char* example);
+
+// --weights f32|bf16|int8: the type of matrices in memory.
+void add_weights_option(CLI::App& verb, std::optional<ops::WeightType>& weights);
 
 // What the processor calls itself; "unknown" where the system does not say.
 std::string processor_name();

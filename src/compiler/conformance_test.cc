@@ -7,6 +7,7 @@
 // minutes.
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 #include <cstdlib>
 #include <map>
@@ -48,6 +49,12 @@ Value leaf_of(const RefTensor& t, DType dtype) {
       case DType::kI64:
         buffer->as<int64_t>()[i] = static_cast<int64_t>(t.data[i]);
         break;
+      case DType::kBF16:
+        buffer->as<uint16_t>()[i] = static_cast<uint16_t>(std::bit_cast<uint32_t>(static_cast<float>(t.data[i])) >> 16);
+        break;
+      case DType::kI8:
+        buffer->as<int8_t>()[i] = static_cast<int8_t>(t.data[i]);
+        break;
       case DType::kBool:
         buffer->as<uint8_t>()[i] = t.data[i] != 0;
         break;
@@ -58,11 +65,19 @@ Value leaf_of(const RefTensor& t, DType dtype) {
   return ops::make_leaf({dtype, t.shape}, buffer, dtype == DType::kF32);
 }
 
+// A number of the type, near `u`.
+double drawn_as(DType dtype, double u) {
+  const auto f = static_cast<float>(u);
+  if (dtype == DType::kF32) return f;
+  if (dtype == DType::kBF16) return std::bit_cast<float>(std::bit_cast<uint32_t>(f) & 0xffff0000u);
+  return std::floor(u);
+}
+
 RefTensor draw(const Sample::Input& in, ops::Generator& g) {
   RefTensor t{in.meta.shape, {}};
   for (int64_t i = 0; i < ops::numel(t.shape); ++i) {
     const double u = in.low + (in.high - in.low) * g.uniform_double();
-    t.data.push_back(in.meta.dtype == DType::kF32 ? static_cast<float>(u) : std::floor(u));
+    t.data.push_back(drawn_as(in.meta.dtype, u));
   }
   return t;
 }
@@ -340,7 +355,7 @@ TEST(ConformanceCxx, AFewKernelsThroughTheCxxPrinterGiveTheSameBits) {
     return (*device)->launch(*queue, compiled[text], grid, slots);
   };
   ops::Generator g(17);
-  for (const char* name : {"gelu", "sum", "matmul", "softmax", "attention", "slice_scatter"}) {
+  for (const char* name : {"gelu", "sum", "matmul", "softmax", "attention", "slice_scatter", "packed_linear"}) {
     const OpDef& op = *ops::find_op(name);
     const Sample sample = op.samples().front();
     std::vector<Value> inputs;

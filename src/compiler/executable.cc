@@ -32,6 +32,7 @@ std::vector<uint64_t> scalar_area(std::span<const double> scalars, std::span<con
     switch (static_cast<ops::DType>(types[i])) {
       case ops::DType::kI64: put(static_cast<int64_t>(scalars[i])); break;
       case ops::DType::kI32: put(static_cast<int32_t>(scalars[i])); break;
+      case ops::DType::kI8: put(static_cast<int8_t>(scalars[i])); break;
       case ops::DType::kU8: case ops::DType::kBool: put(static_cast<uint8_t>(scalars[i])); break;
       case ops::DType::kBF16: {
         const auto f = static_cast<float>(scalars[i]);

@@ -77,24 +77,21 @@ Linear::Linear(int64_t in, int64_t out, bool with_bias, Init init) : weight(draw
 }
 
 Tensor Linear::forward(const Tensor& x) const {
-  Tensor y;
-  if (weight_t_.defined()) {
-    y = matmul(x, weight_t_);
-    if (bias.defined()) y = y + bias;
-  } else {
-    y = linear(x, weight, bias);
-  }
+  Tensor y = packed_ ? Tensor(ops::packed_linear(x.value(), packed_, value_or_none(bias))) : linear(x, weight, bias);
   if (low_rank_.a.defined() && !merged_) y = y + linear(linear(x, low_rank_.a), low_rank_.b) * low_rank_.scale;
   return y;
 }
 
-void Linear::lay_out_for_inference() {
-  ops::NoGrad no_grad;
-  weight_t_ = weight.transpose(0, 1).clone();
-  framework::eval(std::span(&weight_t_, 1));
+void Linear::lay_out_for_inference(std::optional<ops::WeightType> type) {
+  if (packed_) return;
+  const bool half = weight.dtype() == DType::kBF16;
+  packed_ = ops::pack_weight({weight.dtype(), weight.shape()}, weight.buffer()->data(),
+                             type.value_or(half ? ops::WeightType::kBF16 : ops::WeightType::kF32));
+  weight = Tensor();
 }
 
 void Linear::add_low_rank(int64_t rank, double alpha) {
+  BGL_REQUIRE(!packed_, "[lora] this layer is laid out for inference: load the model for training");
   BGL_REQUIRE(rank > 0 && rank <= std::min(weight.size(0), weight.size(1)), "[lora] rank {} does not fit a weight of {}", rank,
               ops::shape_text(weight.shape()));
   BGL_REQUIRE(!low_rank_.a.defined(), "[lora] this layer has a low-rank part already");
@@ -108,6 +105,7 @@ void Linear::add_low_rank(int64_t rank, double alpha) {
 
 void Linear::merge_low_rank() {
   if (merged_ || !low_rank_.a.defined()) return;
+  BGL_REQUIRE(!packed_, "[lora] this layer is laid out for inference: load the model for training");
   ops::NoGrad no_grad;
   weight.add_(matmul(low_rank_.b, low_rank_.a), low_rank_.scale);
   merged_ = true;
@@ -123,7 +121,15 @@ Embedding::Embedding(int64_t rows, int64_t width, Init init)
     : weight(init == Init::kNone ? Tensor::zeros({rows, width}) : parameter(normal({rows, width}))) {
   register_parameter("weight", weight);
 }
-Tensor Embedding::forward(const Tensor& ids) const { return embedding(ids, weight); }
+Tensor Embedding::forward(const Tensor& ids) const {
+  if (packed_) return Tensor(ops::packed_embedding(packed_, ids.value()));
+  const Tensor rows = embedding(ids, weight);
+  return rows.dtype() == DType::kF32 ? rows : Tensor(ops::cast(rows.value(), DType::kF32));
+}
+void Embedding::share_packed(const ops::PackedWeight& packed) {
+  packed_ = packed;
+  weight = Tensor();
+}
 
 LayerNorm::LayerNorm(int64_t width, bool with_bias, double eps) : weight(parameter(Tensor::ones({width}))), eps_(eps) {
   if (with_bias) bias = parameter(Tensor::zeros({width}));

@@ -4,10 +4,12 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "framework/tensor.h"
+#include "ops/packed.h"
 
 namespace bgl::framework {
 
@@ -79,21 +81,27 @@ class Linear : public Module {
   void unmerge_low_rank();
   const LowRank& low_rank() const { return low_rank_; }
 
-  // Keeps the weight a second time as [in, out], which products with a few rows read straight through. The weight must not change
-  // afterwards; the bits of forward() do not.
-  void lay_out_for_inference();
+  // Packs the weight (ops/packed.h) as `type`, or as what it is, and lets go of the tensor, which is undefined from then on: the layer
+  // can be neither trained nor saved. forward() keeps its bits where the type stays. Does nothing the second time.
+  void lay_out_for_inference(std::optional<ops::WeightType> type = {});
+  const ops::PackedWeight& packed() const { return packed_; }
 
  private:
   LowRank low_rank_;
-  Tensor weight_t_;  // [in, out], when laid out
+  ops::PackedWeight packed_;
   bool merged_ = false;
 };
 
 class Embedding : public Module {
  public:
   Embedding(int64_t rows, int64_t width, Init init = Init::kTorch);
-  Tensor forward(const Tensor& ids) const;
-  Tensor weight;  // [rows, width]
+  Tensor forward(const Tensor& ids) const;  // float32, whatever the weight is
+  Tensor weight;                            // [rows, width]
+  // Looks rows up in the packed weight of a tied output matrix from now on, and lets go of its own.
+  void share_packed(const ops::PackedWeight& packed);
+
+ private:
+  ops::PackedWeight packed_;
 };
 
 class LayerNorm : public Module {

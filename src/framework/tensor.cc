@@ -226,6 +226,7 @@ double Tensor::item() const {
     case DType::kF64: return *b->as<double>();
     case DType::kI64: return static_cast<double>(*b->as<int64_t>());
     case DType::kI32: return *b->as<int32_t>();
+    case DType::kI8: return *b->as<int8_t>();
     case DType::kU8: case DType::kBool: return *b->as<uint8_t>();
     default: return Tensor(ops::cast(value(), DType::kF32)).item();
   }
@@ -334,8 +335,11 @@ Tensor& Tensor::mul_(double factor) { return copy_(Tensor(ops::mul(value(), fact
 
 void Tensor::set_value(Value value) {
   BGL_REQUIRE(impl_ && impl_->steps.empty(), "[set_value] a view has no storage of its own");
-  BGL_REQUIRE(value.meta() == impl_->meta, "[set_value] {} for a tensor of shape {}", ops::shape_text(value.shape()),
+  BGL_REQUIRE(value.shape() == shape(), "[set_value] {} for a tensor of shape {}", ops::shape_text(value.shape()),
               ops::shape_text(shape()));
+  BGL_REQUIRE(value.dtype() == dtype() || impl_->storage.use_count() == 1, "[set_value] {} for a tensor of {} that has views",
+              ops::dtype_name(value.dtype()), ops::dtype_name(dtype()));
+  impl_->meta = value.meta();
   impl_->seen = {};
   impl_->storage->value = std::move(value);
   impl_->storage->version++;

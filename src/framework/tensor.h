@@ -81,7 +81,8 @@ class Tensor {
   Tensor& mul_(const Tensor& other);
   Tensor& mul_(double factor);
   Tensor& zero_() { return fill_(0); }
-  // Gives the storage of a whole (not a view) a new value of the same shape: what an optimizer does.
+  // Gives the storage of a whole (not a view) a new value of the same shape: what an optimizer does. Of another type only where
+  // nothing views it: what a loader does.
   void set_value(Value value);
 
   struct Impl;

@@ -37,6 +37,22 @@ TEST(Tensor, AValueReadBeforeAWriteKeepsItsMeaning) {
   EXPECT_EQ((x * 2).to_vector(), (std::vector<float>{10, 10, 10}));
 }
 
+TEST(Tensor, AValueOfAnotherTypeIsTakenWhereNothingLooksAtIt) {
+  Tensor x = counting({4});
+  const Value half = Tensor::from_buffer(ops::Buffer::allocate(8), DType::kBF16, {4}).value();
+  {
+    const Tensor view = x.slice(0, 0, 2);
+    try {
+      x.set_value(half);
+      FAIL() << "the view has another type now";
+    } catch (const Error& e) {
+      EXPECT_STREQ(e.what(), "[set_value] bfloat16 for a tensor of float32 that has views");
+    }
+  }
+  x.set_value(half);
+  EXPECT_EQ(x.dtype(), DType::kBF16);
+}
+
 TEST(Tensor, ViewRefusesWhatNeedsACopy) {
   const Tensor x = counting({2, 3});
   EXPECT_EQ(x.transpose(0, 1).reshape({6}).to_vector(), (std::vector<float>{0, 3, 1, 4, 2, 5}));

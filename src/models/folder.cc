@@ -7,6 +7,7 @@
 #include <span>
 
 #include "base/env.h"
+#include "models/inference.h"
 #include "models/llama2c.h"
 #include "text/safetensors.h"
 
@@ -62,14 +63,14 @@ Status load_tokenizer_into(const std::string& from, const std::string& model_pat
   return Status();
 }
 
-Status load_folder(const std::string& dir, LoadedModel& out) {
+Status load_folder(const std::string& dir, bool keep_bf16, LoadedModel& out) {
   Env& env = real_env();
   const std::string config_path = join_path(dir, "config.json");
   if (!env.exists(config_path)) return not_found("{} has no config.json: is it a model's folder?", dir);
   BGL_ASSIGN(const std::string config_text, env.read_file(config_path));
   BGL_ASSIGN(const ModelConfig config, ModelConfig::parse(config_text, config_path));
   out.model = make_model(config, Init::kNone);
-  BGL_ASSIGN(out.style, load_weights(dir, *out.model));
+  BGL_ASSIGN(out.style, load_weights(dir, *out.model, keep_bf16));
   BGL_TRY(keep_files(dir, kModelCompanions, out.kept));
   const auto generation = out.kept.find("generation_config.json");
   const bool given = generation != out.kept.end();
@@ -79,14 +80,12 @@ Status load_folder(const std::string& dir, LoadedModel& out) {
   return Status();
 }
 
-}  // namespace
-
-Result<LoadedModel> load_model(const std::string& path, const std::string& tokenizer_path) {
+Result<LoadedModel> load(const std::string& path, const std::string& tokenizer_path, bool keep_bf16) {
   LoadedModel out;
   if (!real_env().exists(path)) return not_found("{}: no such model", path);
   try {
     if (is_dir(path)) {
-      BGL_TRY(load_folder(path, out));
+      BGL_TRY(load_folder(path, keep_bf16, out));
     } else {
       BGL_ASSIGN(out.model, load_llama2c(path));
     }
@@ -96,6 +95,16 @@ Result<LoadedModel> load_model(const std::string& path, const std::string& token
   } catch (const Error& e) {
     return e.status();
   }
+  return out;
+}
+
+}  // namespace
+
+Result<LoadedModel> load_model(const std::string& path, const std::string& tokenizer_path) { return load(path, tokenizer_path, false); }
+
+Result<LoadedModel> load_for_inference(const std::string& path, const std::string& tokenizer_path, std::optional<ops::WeightType> weights) {
+  BGL_ASSIGN(LoadedModel out, load(path, tokenizer_path, true));
+  BGL_TRY(lay_out_for_inference(*out.model, weights));
   return out;
 }
 

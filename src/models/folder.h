@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "models/generation.h"
@@ -35,6 +36,10 @@ struct LoadedModel {
 // Reads a folder, or llama2.c's .bin file. `tokenizer_path` may be empty: then the folder's own. Weights are mapped, not read,
 // where they are float32 and laid out as we hold them. Errors name the file, the tensor and what differs.
 Result<LoadedModel> load_model(const std::string& path, const std::string& tokenizer_path = "");
+
+// The same for inference: eval mode, no gradients, matrices laid out (inference.h) as `weights` or, by default, as the folder stores
+// them. It can be neither trained nor saved.
+Result<LoadedModel> load_for_inference(const std::string& path, const std::string& tokenizer_path = "", std::optional<ops::WeightType> weights = {});
 
 // Writes the folder; every file appears whole or not at all. What was read and not changed has the same bytes again: config.json,
 // tokenizer.json, kept files, every tensor. Low-rank parts are merged into what is written. `max_file_bytes` as in save_weights().

@@ -17,7 +17,14 @@ PagedCache Model::make_cache(int64_t pages) const {
   return cache;
 }
 
-int64_t Model::parameter_bytes() const { return parameter_count() * 4; }
+int64_t Model::parameter_bytes() {
+  int64_t bytes = 0;
+  for (const Tensor& p : parameters()) bytes += p.numel() * ops::dtype_size(p.dtype());
+  for_each_module([&](framework::Module& m) {
+    if (const auto* linear = dynamic_cast<const framework::Linear*>(&m)) bytes += linear->packed().bytes();
+  });
+  return bytes;
+}
 int64_t Model::page_bytes() const { return config_.layers * 2 * config_.kv_heads * config_.head_width * 64 * 4; }
 
 std::unique_ptr<Model> make_model(const ModelConfig& config, Init init) {

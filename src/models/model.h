@@ -45,8 +45,8 @@ class Model : public framework::Module {
   virtual void draw_weights() = 0;
   // The Linear layers that LoRA adapts: all but the output matrix. Names as in named_parameters(), without ".weight".
   virtual std::vector<std::pair<std::string, framework::Linear*>> adaptable() = 0;
-  // bytes of parameters and of a cache page of all layers.
-  int64_t parameter_bytes() const;
+  // Bytes of the parameters as they are held, each once, packed ones among them; and of a cache page of all layers.
+  int64_t parameter_bytes();
   int64_t page_bytes() const;
 
  protected:

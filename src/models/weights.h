@@ -22,8 +22,8 @@ struct FileStyle {
 
 // Gives every parameter its value, as float32: mapped where the file holds that already, else widened (exactly). Errors name
 // file and tensor: a file or tensor that is not there, a tensor in two files, of another shape or dtype, or of no part of this
-// model.
-Result<FileStyle> load_weights(const std::string& dir, Model& model);
+// model. `keep_bf16` leaves matrices of bfloat16 as they are, mapped: for a model that is laid out for inference next (inference.h).
+Result<FileStyle> load_weights(const std::string& dir, Model& model, bool keep_bf16 = false);
 
 // Writes the parameters, low-rank parts left out: one file, or files of at most `max_file_bytes` of tensors each (0: one file;
 // a tensor that is larger gets a file of its own). Every file appears whole or not at all, the index after them, and files of

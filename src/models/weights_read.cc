@@ -76,8 +76,8 @@ Result<StoredTensors> open_weights(const std::string& dir) {
   return not_found("{} has no model.safetensors: is it a model's folder?", dir);
 }
 
-// The tensor as float32; mapped when it is that already.
-Result<Tensor> to_f32(const StoredTensor& stored) {
+// The tensor as float32, mapped when it is that already; or, on demand, a matrix of bfloat16 mapped as it is.
+Result<Tensor> to_tensor(const StoredTensor& stored, bool keep_bf16) {
   const text::TensorView& view = *stored.view;
   if (view.dtype == "F32") {
     return Tensor::from_buffer(ops::Buffer::borrow(view.bytes.data(), view.bytes.size(), stored.file), DType::kF32, view.shape);
@@ -88,6 +88,7 @@ Result<Tensor> to_f32(const StoredTensor& stored) {
   }
   const DType from = view.dtype == "BF16" ? DType::kBF16 : DType::kF16;
   const Tensor narrow = Tensor::from_buffer(ops::Buffer::borrow(view.bytes.data(), view.bytes.size(), stored.file), from, view.shape);
+  if (keep_bf16 && from == DType::kBF16 && view.shape.size() == 2) return narrow;
   return Tensor(ops::cast(narrow.value(), DType::kF32));
 }
 
@@ -96,7 +97,7 @@ bool is_mask_buffer(const std::string& name) {
   return name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias") || name.ends_with("rotary_emb.inv_freq");
 }
 
-Status load_one(const StoredTensor& stored, bool turned, Tensor& parameter) {
+Status load_one(const StoredTensor& stored, bool turned, bool keep_bf16, Tensor& parameter) {
   const text::TensorView& view = *stored.view;
   ops::Shape expected = parameter.shape();
   if (turned) std::swap(expected[0], expected[1]);
@@ -104,7 +105,7 @@ Status load_one(const StoredTensor& stored, bool turned, Tensor& parameter) {
     return data_loss("{}: tensor {} is {}, config.json's sizes make it {}", stored.file->path(), view.name,
                      ops::shape_text(view.shape), ops::shape_text(expected));
   }
-  BGL_ASSIGN(Tensor t, to_f32(stored));
+  BGL_ASSIGN(Tensor t, to_tensor(stored, keep_bf16));
   if (turned) t = t.transpose(0, 1).clone();
   parameter.set_value(ops::make_leaf(t.value().meta(), t.buffer(), parameter.requires_grad()));
   return Status();
@@ -112,7 +113,7 @@ Status load_one(const StoredTensor& stored, bool turned, Tensor& parameter) {
 
 }  // namespace
 
-Result<FileStyle> load_weights(const std::string& dir, Model& model) {
+Result<FileStyle> load_weights(const std::string& dir, Model& model, bool keep_bf16) {
   BGL_ASSIGN(const StoredTensors have, open_weights(dir));
   const ModelConfig& c = model.config();
   FileStyle style;
@@ -126,7 +127,7 @@ Result<FileStyle> load_weights(const std::string& dir, Model& model) {
     used.insert(name);
     if (p.name == "lm_head.weight" && c.tied) continue;
     if (it == have.end()) return data_loss("{}: there is no tensor {}, which config.json's sizes ask for", dir, name);
-    BGL_TRY(load_one(it->second, stored_transposed(c, p.name), p.tensor));
+    BGL_TRY(load_one(it->second, stored_transposed(c, p.name), keep_bf16, p.tensor));
   }
   for (const auto& [name, stored] : have) {
     if (!used.count(name) && !is_mask_buffer(name)) {

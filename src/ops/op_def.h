@@ -65,7 +65,7 @@ struct OpDef {
   // answer: no gradient for that input. Null: not differentiable.
   std::vector<Value> (*gradient)(const Node& node, std::span<const Value> outs, std::span<const Value> grads) = nullptr;
 
-  // kElementwise: the tile code of one tile of elements. Float operands arrive as f32, kI64/kI32 as i64, kBool and kU8 as i64.
+  // kElementwise: the tile code of one tile of elements. Float operands arrive as f32, integers and kBool as i64.
   lang::Val (*emit)(lang::Builder& b, std::span<const lang::Val> in, const Node& node) = nullptr;
   // kView: the layout of the output in the input's buffer; false when no strides can say it (a copy is made first).
   bool (*view)(const Layout& in, const Node& node, Layout& out) = nullptr;

@@ -8,6 +8,7 @@
 #include "ops/norm.h"
 #include "ops/op_def.h"
 #include "ops/optim.h"
+#include "ops/packed.h"
 #include "ops/reduce.h"
 #include "ops/softmax.h"
 #include "ops/view.h"
@@ -17,7 +18,7 @@ namespace {
 
 std::vector<const OpDef*> all_ops() {
   std::vector<const OpDef*> out;
-  for (const std::span<const OpDef> part : {creation_ops(), elementwise_ops(), view_ops(), movement_ops(), reduce_ops(), matmul_ops(),
+  for (const std::span<const OpDef> part : {creation_ops(), elementwise_ops(), view_ops(), movement_ops(), reduce_ops(), matmul_ops(), packed_ops(),
                                             norm_ops(), softmax_ops(), attention_ops(), optim_ops()}) {
     for (const OpDef& op : part) out.push_back(&op);
   }

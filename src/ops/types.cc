@@ -9,7 +9,7 @@ int64_t dtype_size(DType t) {
     case DType::kF32: case DType::kI32: return 4;
     case DType::kBF16: case DType::kF16: return 2;
     case DType::kF64: case DType::kI64: return 8;
-    case DType::kU8: case DType::kBool: return 1;
+    case DType::kI8: case DType::kU8: case DType::kBool: return 1;
   }
   return 0;
 }
@@ -22,6 +22,7 @@ const char* dtype_name(DType t) {
     case DType::kF64: return "float64";
     case DType::kI64: return "int64";
     case DType::kI32: return "int32";
+    case DType::kI8: return "int8";
     case DType::kU8: return "uint8";
     case DType::kBool: return "bool";
   }

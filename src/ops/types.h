@@ -9,7 +9,7 @@
 
 namespace bgl::ops {
 
-enum class DType : uint8_t { kF32, kBF16, kF16, kF64, kI64, kI32, kU8, kBool };
+enum class DType : uint8_t { kF32, kBF16, kF16, kF64, kI64, kI32, kI8, kU8, kBool };
 int64_t dtype_size(DType t);
 const char* dtype_name(DType t);  // torch's names: "float32", "bfloat16", "int64", "bool", ...
 inline bool is_float(DType t) { return t == DType::kF32 || t == DType::kBF16 || t == DType::kF16 || t == DType::kF64; }

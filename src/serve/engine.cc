@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "base/log.h"
+#include "models/inference.h"
 #include "serve/page_pool.h"
 
 namespace bgl::serve {
@@ -327,12 +328,8 @@ Result<std::unique_ptr<Engine>> Engine::create(models::Model& model, const Engin
     return make_status(Code::kResourceExhausted, "the KV cache may take {} bytes, but one request of {} tokens needs {} pages of {} bytes: allow it more, or a shorter context", bytes,
                        options.context, per_request, page);
   }
-  model.eval();
-  model.requires_grad_(false);
+  BGL_TRY(models::lay_out_for_inference(model));
   try {
-    model.for_each_module([](framework::Module& m) {
-      if (auto* linear = dynamic_cast<framework::Linear*>(&m)) linear->lay_out_for_inference();
-    });
     return std::unique_ptr<Engine>(std::make_unique<LocalEngine>(model, options, pages));
   } catch (const Error& e) {
     return e.status();

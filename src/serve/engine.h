@@ -53,7 +53,7 @@ struct EngineStats {
 
 class Engine {
  public:
-  // The model must outlive the engine. An error when not one request fits the cache, or the context is longer than the model's.
+  // The model must outlive the engine and is laid out for inference (models/inference.h), if it is not yet. An error when not one request fits the cache, or the context is longer than the model's.
   static Result<std::unique_ptr<Engine>> create(models::Model& model, const EngineOptions& options);
   // Cancels what runs and waits.
   virtual ~Engine() = default;

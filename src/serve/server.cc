@@ -7,6 +7,7 @@
 #include "base/env.h"
 #include "base/log.h"
 #include "models/folder.h"
+#include "models/inference.h"
 #include "net/http_server.h"
 #include "serve/api.h"
 
@@ -43,7 +44,7 @@ std::string served_name(const ServerOptions& o, const models::LoadedModel& model
 
 Status run_server(const ServerOptions& o) {
   block_signals();  // before any thread is made
-  BGL_ASSIGN(models::LoadedModel model, models::load_model(o.model, o.tokenizer));
+  BGL_ASSIGN(models::LoadedModel model, models::load_for_inference(o.model, o.tokenizer, o.weights));
   BGL_ASSIGN(const auto engine, Engine::create(*model.model, o.engine));
   Api api(model, *engine, served_name(o, model));
   net::HttpServerOptions http;
@@ -54,6 +55,7 @@ Status run_server(const ServerOptions& o) {
   BGL_ASSIGN(const auto server, net::HttpServer::start(http, [&api](net::HttpRequest request, std::shared_ptr<net::Responder> responder) {
     api.handle(std::move(request), std::move(responder));
   }));
+  std::fprintf(stderr, "%s\n", models::weights_text(*model.model).c_str());
   std::printf("serving %s on http://%s:%d\n", served_name(o, model).c_str(), o.host.c_str(), server->port());
   std::fflush(stdout);
   const int received = wait_for_signal();

@@ -1,6 +1,7 @@
 // The server as a program: loads a model, serves it, and drains at SIGTERM or SIGINT.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "serve/engine.h"
@@ -9,6 +10,7 @@ namespace bgl::serve {
 
 struct ServerOptions {
   std::string model, tokenizer;
+  std::optional<ops::WeightType> weights;  // absent: as the folder stores them
   std::string name;  // in requests; empty: the lineage's name, or the path's last part
   std::string host = "127.0.0.1";
   int port = 8000;

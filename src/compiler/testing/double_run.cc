@@ -24,6 +24,9 @@ ops::RefTensor elements(const ops::Buffer& buffer, const ops::TensorMeta& meta) 
         out.data.push_back(f);
         break;
       }
+      case ops::DType::kI8:
+        out.data.push_back(buffer.as<int8_t>()[i]);
+        break;
       default:
         BGL_CHECK(ops::dtype_size(meta.dtype) == 1, "no test reads {}", ops::dtype_name(meta.dtype));
         out.data.push_back(buffer.as<uint8_t>()[i]);

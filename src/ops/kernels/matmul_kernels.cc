@@ -10,6 +10,9 @@
 #include <algorithm>
 
 #include "lang/builder.h"
+#include "ops/kernels/packed_kernels.h"
+#include "ops/kernels/pointwise.h"
+#include "ops/packed.h"
 
 namespace bgl::ops::kernels {
 namespace {
@@ -109,19 +112,29 @@ lang::Function make_pack_a(int mr, bool k_contiguous, bool m_contiguous) {
   return b.finish();
 }
 
+// How b lies in memory.
+enum class Right : uint8_t {
+  kRows,       // b[k, n + 1] follows b[k, n]
+  kColumns,    // b[k + 1, n] follows b[k, n]
+  kScattered,  // neither
+  kPanels,     // packed weights (ops/packed.h), which are widened, and scaled where they are int8
+};
+
 struct GemmShape {
   int mr, nr;
   int tail;  // rows left over after whole tiles of mr; 0 when `a` is packed, whose tiles are all whole
   bool packed_a;
-  bool b_rows_contiguous;     // b[k, n + 1] follows b[k, n]
-  bool b_columns_contiguous;  // b[k + 1, n] follows b[k, n]
+  Right right;
+  Mem b_mem = Mem::f32;  // of kPanels, else f32
 };
 
 // Program (block of panels, block of rows, batch): for every block of k, the program's part of b is packed into its scratch,
 // then swept.
 lang::Function make_gemm(GemmShape s) {
   Builder b("gemm");
-  const Val a = b.pointer("a", Mem::f32), x = b.pointer("b", Mem::f32), c = b.pointer("c", Mem::f32);
+  const bool scaled = s.b_mem == Mem::i8;
+  const Val a = b.pointer("a", Mem::f32), x = b.pointer("b", s.b_mem), c = b.pointer("c", Mem::f32);
+  const Val scales = scaled ? b.pointer("scales", Mem::f32) : Val{};
   const Val m = b.i64("m"), n = b.i64("n"), k = b.i64("k");
   const Val row = s.packed_a ? b.const_i64(1) : b.i64("row"), col = s.packed_a ? b.const_i64(padded(s.mr)) : b.i64("col");
   const Val inner = b.i64("inner_batches"), batch0 = b.i64("batch0"), batch1 = b.i64("batch1");
@@ -170,8 +183,22 @@ lang::Function make_gemm(GemmShape s) {
                    .target = (panel - first_panel) * width + double(half),
                    .out_row = s.nr,
                    .side = s.nr / 2},
-                  s.b_columns_contiguous, false);
+                  s.right == Right::kColumns, false);
       }
+    });
+  };
+  auto pack_panels = [&](Val from, Val to) {
+    const Val groups = (k + double(kScaleGroup - 1)) / double(kScaleGroup);
+    const TileAccess lanes{.rows = 1, .cols = s.nr};
+    b.each(first_panel, last_panel, b.const_i64(1), [&](Val panel) {
+      const Val column = panel * double(s.nr), stored = column / double(kPanelWidth), lane = column % double(kPanelWidth);
+      b.each(from, to, b.const_i64(kScaleGroup), [&](Val group) {
+        const Val scale = scaled ? b.load(scales, (stored * groups + group / double(kScaleGroup)) * double(kPanelWidth) + lane, lanes) : Val{};
+        b.each(group, b.min(group + double(kScaleGroup), to), b.const_i64(1), [&](Val i) {
+          const Val w = load_weights(b, x, (stored * k + i) * double(kPanelWidth) + lane, lanes, scale);
+          b.store(packed, (panel - first_panel) * width + (i - from) * double(s.nr), w, lanes);
+        });
+      });
     });
   };
   auto tile = [&](Val panel, Val at, int rows, Val from, Val to) {
@@ -203,7 +230,11 @@ lang::Function make_gemm(GemmShape s) {
   // At least one pass, so that K == 0 writes zeros.
   b.each(b.const_i64(0), b.max(k, b.const_i64(1)), b.const_i64(kKBlock), [&](Val from) {
     const Val to = b.min(from + double(kKBlock), k);
-    s.b_rows_contiguous ? pack_rows(from, to) : pack_columns(from, to);
+    if (s.right == Right::kPanels) {
+      pack_panels(from, to);
+    } else {
+      s.right == Right::kRows ? pack_rows(from, to) : pack_columns(from, to);
+    }
     b.each(first, last, b.const_i64(block), [&](Val block_first) {
       const Val block_last = b.min(block_first + double(block), last);
       const Val whole_end = s.packed_a ? block_last : block_first + (block_last - block_first) / double(s.mr) * double(s.mr);
@@ -217,9 +248,8 @@ lang::Function make_gemm(GemmShape s) {
 }
 
 // One to three rows of `a` times b[K, N] whose rows are contiguous, b read in place: a few of its rows side by side, from one
-// end of the program's columns to the other, so that every stream is long. Program (block of columns, all rows, batch).
-constexpr int64_t kFewRows = 3;
-constexpr int64_t kFewK = 4;
+// end of the program's columns to the other, so that every stream is long; a thread takes one program, for the same reason. Program (block of columns, all rows, batch).
+constexpr int64_t kFewK = 8;
 
 lang::Function make_few_rows(int rows) {
   const int cols = rows == 1 ? 64 : 32;  // as many as leave registers for all the sums
@@ -304,7 +334,7 @@ int useful_threads(const ProductSize& p, const Machine& machine) {
 
 void few_rows(Lowering& l, OperandId a, OperandId b, const Batched& as, const Batched& bs, const ProductSize& p) {
   const int rows = static_cast<int>(p.m);
-  const int64_t columns_per = items_per_program(p.n, p.batches, 128, l.machine().threads);
+  const int64_t columns_per = items_per_program(p.n, 2 * p.batches, 128, l.machine().threads);
   l.launch(fmt::format("gemm_few_rows/{}", rows), [&] { return make_few_rows(rows); },
            {(p.n + columns_per - 1) / columns_per, 1, p.batches},
            {slot(a), slot(b), slot(l.out()), slot(p.n), slot(p.k), slot(as.strides.row), slot(as.strides.col),
@@ -326,7 +356,16 @@ OperandId pack_a(Lowering& l, OperandId a, Batched& as, const ProductSize& p, in
   return packed;
 }
 
-void gemm(Lowering& l, OperandId a, OperandId b, Batched as, const Batched& bs, const ProductSize& p) {
+struct RightOperand {
+  OperandId b;
+  Right kind;
+  Batched at;  // kPanels: unused
+  Mem mem = Mem::f32;
+  OperandId scales = {};  // of int8
+};
+
+void gemm(Lowering& l, OperandId a, Batched as, const RightOperand& right, const ProductSize& p) {
+  const Batched& bs = right.at;
   Tile t = tile_for(l.machine());
   if (p.m <= 16 && p.m % t.mr != 0 && p.m % 4 == 0) t.mr = 4;  // no short tile left over
   const int threads = useful_threads(p, l.machine());
@@ -337,14 +376,15 @@ void gemm(Lowering& l, OperandId a, OperandId b, Batched as, const Batched& bs, 
   const int64_t panels_per = std::min(kPanelsMost, items_per_program(panels, p.batches, 4, threads));
   const int64_t columns = (panels + panels_per - 1) / panels_per;
   const int64_t rows_per = std::min(kRowsMost, items_per_program(p.m, columns * p.batches, 4 * t.mr, threads));
-  const GemmShape shape{
-      t.mr, t.nr, packs_a ? 0 : static_cast<int>(p.m % t.mr), packs_a, bs.strides.col == 1, bs.strides.row == 1};
-  std::vector<Slot> slots = {slot(a), slot(b), slot(l.out()), slot(p.m), slot(p.n), slot(p.k)};
+  const GemmShape shape{t.mr, t.nr, packs_a ? 0 : static_cast<int>(p.m % t.mr), packs_a, right.kind, right.mem};
+  std::vector<Slot> slots = {slot(a), slot(right.b), slot(l.out())};
+  if (right.mem == Mem::i8) slots.push_back(slot(right.scales));
+  slots.insert(slots.end(), {slot(p.m), slot(p.n), slot(p.k)});
   if (!packs_a) slots.insert(slots.end(), {slot(as.strides.row), slot(as.strides.col)});
   slots.insert(slots.end(), {slot(as.inner), slot(as.strides.batch0), slot(as.strides.batch1), slot(bs.strides.row),
                              slot(bs.strides.col), slot(bs.inner), slot(bs.strides.batch0), slot(bs.strides.batch1),
                              slot(panels), slot(rows_per), slot(panels_per)});
-  const char* b_kind = shape.b_rows_contiguous ? "r" : shape.b_columns_contiguous ? "c" : "s";
+  const std::string b_kind = right.kind == Right::kPanels ? lang::name_of(right.mem) : std::string(1, "rcs"[static_cast<int>(right.kind)]);
   l.launch(
       fmt::format("gemm/{}x{}+{}{}{}", t.mr, t.nr, shape.tail, packs_a ? "p" : "", b_kind), [&] { return make_gemm(shape); },
       {columns, (p.m + rows_per - 1) / rows_per, p.batches}, std::move(slots));
@@ -363,7 +403,13 @@ void lower_matmul(Lowering& l) {
   if (!batch_strides(l.layout(a), as)) batch_strides(l.layout(a = l.contiguous(a)), as);
   if (!batch_strides(l.layout(b), bs)) batch_strides(l.layout(b = l.contiguous(b)), bs);
   if (m <= kFewRows && bs.strides.col == 1) return few_rows(l, a, b, as, bs, size);
-  gemm(l, a, b, as, bs, size);
+  gemm(l, a, as, {b, bs.strides.col == 1 ? Right::kRows : bs.strides.row == 1 ? Right::kColumns : Right::kScattered, bs}, size);
+}
+
+void lower_packed_product(Lowering& l, const PackedOperands& of, const PackedSize& p) {
+  const Mem mem = memory_type(l.operand(of.panels).meta.dtype);
+  const Batched rows{.strides = {.row = p.k, .col = 1}};
+  gemm(l, of.x, rows, {.b = of.panels, .kind = Right::kPanels, .at = {}, .mem = mem, .scales = of.scales}, {1, p.m, p.n, p.k});
 }
 
 }  // namespace bgl::ops::kernels

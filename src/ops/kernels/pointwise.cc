@@ -132,6 +132,7 @@ lang::Mem memory_type(DType t) {
     case DType::kF16: return Mem::f16;
     case DType::kI64: return Mem::i64;
     case DType::kI32: return Mem::i32;
+    case DType::kI8: return Mem::i8;
     case DType::kU8: case DType::kBool: return Mem::u8;
     case DType::kF64: break;
   }

@@ -1,0 +1,50 @@
+// Weights as inference reads them. A weight W[N, K] lies in panels of 64 outputs, [N/64][K][64], zeros past N, so that a product with
+// one row and one with many both read it straight through, and the outputs stand in the lanes. Three types of elements, each with
+// one meaning, whatever the number of rows or threads:
+//   f32   as it is.
+//   bf16  widened to float32, exactly.
+//   int8  q * scale, rounded to float32: a float32 scale for every output and every 64 of K. 64 is as long as a line of the cache has
+//         elements, and with its scale a weight takes 8.5 bits; 32 would take 9, 128 would save 0.25 and round coarser.
+// The product is that of the widened weight with float32 activations: one chain of fused multiply-adds over k ascending for an
+// output, the same bits as matmul() with the widened weight.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "ops/op_def.h"
+
+namespace bgl::ops {
+
+enum class WeightType : uint8_t { kF32, kBF16, kInt8 };
+const char* name_of(WeightType type);  // "f32", "bf16", "int8"
+// Nothing for another text.
+std::optional<WeightType> weight_type_of(const std::string& name);
+
+constexpr int64_t kPanelWidth = 64;   // outputs of a panel
+constexpr int64_t kScaleGroup = 64;  // of K, that share a scale
+
+struct PackedWeight {
+  Value panels;                 // [ceil(N / 64), K, 64]
+  Value scales;                 // float32 [ceil(N / 64), ceil(K / 64), 64] for int8, else empty
+  int64_t rows = 0, width = 0;  // N, K
+  WeightType type = WeightType::kF32;
+  explicit operator bool() const { return bool(panels); }
+  int64_t bytes() const;
+};
+
+// The row-major float32 or bfloat16 matrix `meta`[N, K] at `data`, packed on all threads. bf16 and int8 round to the nearest, ties to
+// even; scale = max |w| / 127 of a group. Throws Error where a weight that is not finite is to become int8.
+PackedWeight pack_weight(const TensorMeta& meta, const void* data, WeightType type);
+
+// x[..., K] -> [..., N], plus bias[N] unless it is empty.
+Value packed_linear(const Value& x, const PackedWeight& weight, const Value& bias);
+// Rows of the weight at ids[...]: [..., K]. An id outside [0, N) is a run error.
+Value packed_embedding(const PackedWeight& weight, const Value& ids);
+
+// The operators, for the table.
+std::span<const OpDef> packed_ops();
+
+}  // namespace bgl::ops
