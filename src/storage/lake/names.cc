@@ -14,6 +14,7 @@ constexpr std::string_view kNamesMagic = "BGLNAM1\n";
 constexpr int64_t kNamesFooter = 64;
 constexpr size_t kBlockRaw = 32 << 10;
 constexpr int kZstdLevel = 3;
+constexpr uint64_t kDeletedBytes = uint64_t{1} << 48;
 constexpr int64_t kMaxRaw = int64_t{1} << 32;  // of a directory; more is a damaged length
 
 std::string compress(std::string_view raw) {
@@ -37,7 +38,7 @@ void append_entry(std::string& raw, std::string_view before, const NameEntry& en
   put_varint(raw, shared);
   put_varint(raw, entry.path.size() - shared);
   raw.append(entry.path, shared);
-  put_varint(raw, static_cast<uint64_t>(entry.content_bytes));
+  put_varint(raw, entry.deleted ? kDeletedBytes : static_cast<uint64_t>(entry.content_bytes));
   put_int<uint64_t>(raw, entry.content_hash.high);
   put_int<uint64_t>(raw, entry.content_hash.low);
 }
@@ -166,7 +167,8 @@ Status NamesReader::next() {
     fine = take_varint(left_, content_bytes) && left_.size() >= 16;
   }
   if (!fine) return damaged("an entry is not as written");
-  entry_.content_bytes = static_cast<int64_t>(content_bytes);
+  entry_.deleted = content_bytes == kDeletedBytes;
+  entry_.content_bytes = entry_.deleted ? 0 : static_cast<int64_t>(content_bytes);
   entry_.content_hash = {get_int<uint64_t>(left_.data()), get_int<uint64_t>(left_.data() + 8)};
   left_.remove_prefix(16);
   valid_ = true;

@@ -78,7 +78,8 @@ Result<std::optional<SegmentReader::Found>> SegmentReader::read_head(const Index
   BGL_ASSIGN(const std::string bytes, store_.get_range(segment_key(row_.id), begin, length));
   const auto head = parse_record_head(bytes);
   if (!head.ok() || head.value().path != path) return std::optional<Found>();
-  return std::optional(Found{static_cast<int64_t>(hit.rank), head.value().content_bytes, head.value().content_hash, {}});
+  const RecordHead& h = head.value();
+  return std::optional(Found{static_cast<int64_t>(hit.rank), h.content_bytes, h.content_hash, h.deleted, {}});
 }
 
 Result<std::optional<SegmentReader::Found>> SegmentReader::read(const IndexHit& hit, std::string_view path, bool want_content) {
@@ -110,7 +111,7 @@ Result<std::optional<SegmentReader::Found>> SegmentReader::read(const IndexHit& 
     if (!head.ok()) return damaged_record(at, head.status());
     const RecordHead& h = head.value();
     if (h.path == path) {
-      Found found{static_cast<int64_t>(hit.rank + i), h.content_bytes, h.content_hash, {}};
+      Found found{static_cast<int64_t>(hit.rank + i), h.content_bytes, h.content_hash, h.deleted, {}};
       if (!want_content) return std::optional(std::move(found));
       std::string rest;
       if (!whole) {
@@ -125,6 +126,22 @@ Result<std::optional<SegmentReader::Found>> SegmentReader::read(const IndexHit& 
     at += round_up(static_cast<uint64_t>(h.total_bytes()), footer_.align);
   }
   return std::optional<Found>();
+}
+
+Result<IndexHit> SegmentReader::locate_rank(int64_t rank) {
+  BGL_TRY(load());
+  return record_at(footer_.shape, pages_, static_cast<uint64_t>(rank));
+}
+
+Result<SegmentReader::Record> SegmentReader::read_rank(const IndexHit& hit) {
+  const uint64_t begin = kFirstRecord + hit.begin * footer_.align;
+  const auto length = static_cast<int64_t>((hit.end - hit.begin) * footer_.align);
+  BGL_ASSIGN(const std::string bytes, store_.get_range(segment_key(row_.id), static_cast<int64_t>(begin), length));
+  const auto head = parse_record_head(bytes);
+  if (!head.ok()) return damaged_record(begin, head.status());
+  const auto content = parse_record_content(head.value(), bytes);
+  if (!content.ok()) return damaged_record(begin, content.status());
+  return Record{std::string(head.value().path), std::string(content.value()), head.value().deleted};
 }
 
 Status SegmentReader::for_each(const std::function<Status(int64_t, const RecordHead&, std::string_view)>& fn) {
