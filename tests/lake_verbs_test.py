@@ -62,6 +62,29 @@ with tempfile.TemporaryDirectory() as tmp:
     run("lake", "verify", lake)
     assert len(run("lake", "sample", lake, "--count", "4", "-0").split(b"\0")) == 5
 
+    # bgl verify knows a lake, and a folder with a manifest.json.
+    run("verify", lake)
+    segment = next(os.path.join(lake, f) for f in os.listdir(lake) if f.startswith("segment"))
+    with open(segment, "r+b") as f:
+        f.seek(80)
+        byte = f.read(1)[0]
+        f.seek(80)
+        f.write(bytes([byte ^ 4]))
+    run("verify", lake, fails=os.path.basename(segment))
+    with open(segment, "r+b") as f:
+        f.seek(80)
+        f.write(bytes([byte]))
+    plain = os.path.join(tmp, "plain")
+    os.mkdir(plain)
+    with open(os.path.join(plain, "weights"), "w") as f:
+        f.write("123")
+    run("verify", plain, fails="is none of: lake (a folder with MANIFEST), files (a folder with manifest.json)")
+    run("verify", plain, "--record")
+    run("verify", plain)
+    with open(os.path.join(plain, "weights"), "w") as f:
+        f.write("124")
+    run("verify", plain, fails="weights: its checksum differs from the one in manifest.json")
+
     # A name that leads out of the target is left out, told, and the exit status says so.
     run("lake", "put", lake + "2", "--tar", "-", stdin=tar_of({b"../evil": b"e", b"a/../../evil": b"e", b"/abs": b"e", b"good": b"g"}))
     target = os.path.join(tmp, "target")

@@ -8,6 +8,7 @@
 
 #include "base/env.h"
 #include "base/progress.h"
+#include "cli/artefacts.h"
 #include "cli/verbs.h"
 #include "storage/lake/sampler.h"
 
@@ -67,18 +68,12 @@ Status run_stat(const LakeArgs& args) {
 }
 
 Status run_verify(const LakeArgs& args) {
-  BGL_ASSIGN(auto lake, open_to_read(args));
-  BGL_ASSIGN(const storage::LakeStat s, lake->stat());
-  Progress progress("bytes checked", s.disk_bytes);
-  BGL_TRY(lake->verify([&progress](int64_t done, int64_t) { progress.update(done); }));
+  Progress progress("bytes checked", 0);
+  BGL_ASSIGN(const VerifyReport report,
+             verify_lake(real_env(), args.lake, args.snapshot, [&progress](int64_t done, int64_t) { progress.update(done); }));
   progress.finish();
-  if (s.torn_bytes > 0) {
-    return data_loss(
-        "{}: {} bytes at the end of its log are no whole batch: a writer is at work, or one was killed (the next writer cuts "
-        "them off; nothing acknowledged was in them), or the bytes are damaged",
-        args.lake, s.torn_bytes);
-  }
-  return write_stdout(fmt::format("{} files ({}): every checksum holds\n", s.files, human_bytes(static_cast<double>(s.bytes))));
+  return write_stdout(
+      fmt::format("{} files ({}): every checksum holds\n", report.files, human_bytes(static_cast<double>(report.bytes))));
 }
 
 Status run_snapshot_keep(const LakeArgs& args) {

@@ -121,6 +121,8 @@ class SegmentReader {
   };
   Status load();
   Status load_locked();
+  Status check_footer(int64_t size) const;
+  Result<std::pair<uint64_t, uint64_t>> place_of(const IndexHit& hit) const;
   Result<std::optional<Found>> read_head(const IndexHit& hit, std::string_view path);
   Status damaged(const std::string& what) const;
   Status damaged_record(uint64_t at, const Status& why) const;
