@@ -27,9 +27,10 @@ BenchResults bench_train(const lang::Rates& rates);
 BenchResults bench_decode(const lang::Rates& rates);
 BenchResults bench_prefill(const lang::Rates& rates);
 BenchResults bench_jit(const lang::Rates& rates);
-BenchResults bench_lake(const lang::Rates& rates);
 BenchResults bench_prep(const lang::Rates& rates);
 BenchResults bench_tokenizer(const lang::Rates& rates);
+// With a lake of `files` files of 1 to 10 KB.
+BenchResults bench_lake(int64_t files);
 // One training step in this process, for bench_jit's second process: prints what was compiled.
 Status print_jit_counters();
 // Tokens a second of a run of the character model with `steps` steps, in the folder `dir`.
@@ -43,6 +44,8 @@ const char* peer_python(const char* package);
 // Runs bench/<script> with the Python that BGL_PEER_PYTHON names and returns the last line it prints; empty, with a line that says
 // how to get it, when there is none.
 std::string run_peer(const std::string& script, const std::string& arguments);
+// Text whose words follow Zipf's law, in sentences and paragraphs: the same for the same seed.
+std::string made_text(size_t bytes, uint64_t seed);
 // A folder of this process for a benchmark's files, not yet made.
 std::string scratch_folder(const char* name);
 double seconds_now();

@@ -1,7 +1,3 @@
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cmath>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -11,15 +7,11 @@
 #include "cli/bench.h"
 #include "ops/random.h"
 #include "prep/run.h"
-#include "storage/lake/lake.h"
 #include "text/bpe_train.h"
 
 namespace bgl::cli {
-namespace {
-
 using nlohmann::json;
 
-// Text whose words follow Zipf's law, in sentences and paragraphs: the same for the same seed.
 std::string made_text(size_t bytes, uint64_t seed) {
   ops::Generator g(seed);
   std::vector<std::string> words;
@@ -43,72 +35,6 @@ std::string made_text(size_t bytes, uint64_t seed) {
     }
   }
   return text;
-}
-
-struct MadeFile {
-  std::string path, bytes;
-};
-std::vector<MadeFile> made_files(int n) {
-  ops::Generator g(3);
-  const std::string pool = made_text(1 << 20, 4);
-  std::vector<MadeFile> files;
-  for (int i = 0; i < n; ++i) {
-    const auto size = static_cast<size_t>(1000 + g.below(9000)), at = static_cast<size_t>(g.below(static_cast<int64_t>(pool.size() - 10000)));
-    files.push_back({fmt::format("d{:03}/f{:06}", i % 200, i), pool.substr(at, size)});
-  }
-  return files;
-}
-
-constexpr size_t kBatch = 512;  // files an acknowledgement covers
-
-// One file each on the file system of `dir`, one sync of the file system a batch.
-double files_per_second(const std::string& dir, const std::vector<MadeFile>& files) {
-  for (int d = 0; d < 200; ++d) (void)!real_env().make_dirs(fmt::format("{}/d{:03}", dir, d)).ok();
-  const int root = ::open(dir.c_str(), O_RDONLY | O_DIRECTORY);
-  const double start = seconds_now();
-  for (size_t i = 0; i < files.size(); ++i) {
-    const int fd = ::open((dir + "/" + files[i].path).c_str(), O_CREAT | O_WRONLY, 0644);
-    if (fd < 0 || ::write(fd, files[i].bytes.data(), files[i].bytes.size()) < 0) return 0;
-    ::close(fd);
-    if (i % kBatch == kBatch - 1) ::syncfs(root);
-  }
-  ::syncfs(root);
-  ::close(root);
-  return static_cast<double>(files.size()) / (seconds_now() - start);
-}
-
-}  // namespace
-
-BenchResults bench_lake(const lang::Rates&) {
-  Env& env = real_env();
-  const std::string dir = scratch_folder("lake");
-  const auto files = made_files(20000);
-  BGL_ASSIGN(auto lake, storage::Lake::open(env, dir + "/lake", {.write = true, .create = true}));
-  const double start = seconds_now();
-  for (size_t i = 0; i < files.size(); ++i) {
-    BGL_TRY(lake->put(files[i].path, files[i].bytes));
-    if (i % kBatch == kBatch - 1) {
-      BGL_ASSIGN(const auto commit, lake->commit());
-      (void)commit;
-    }
-  }
-  BGL_ASSIGN(const auto last, lake->commit());
-  (void)last;
-  const double put = static_cast<double>(files.size()) / (seconds_now() - start);
-  BGL_TRY(lake->seal());
-  ops::Generator g(5);
-  const double begin = seconds_now();
-  const int lookups = 20000;
-  for (int i = 0; i < lookups; ++i) {
-    const MadeFile& f = files[static_cast<size_t>(g.below(static_cast<int64_t>(files.size())))];
-    BGL_ASSIGN(const std::string bytes, lake->get(f.path));
-    if (bytes != f.bytes) return make_status(Code::kInternal, "{} came back changed", f.path);
-  }
-  const double get = lookups / (seconds_now() - begin);
-  const double peer = files_per_second(dir + "/files", files);
-  BGL_TRY(env.remove_all(dir));
-  return std::vector<BenchResult>{{.name = "lake_put_1_10_KB", .value = put, .unit = "files/s", .peer = "file system, one file each, one sync per 512", .peer_value = peer},
-                                  {.name = "lake_get_cached", .value = get, .unit = "files/s"}};
 }
 
 BenchResults bench_prep(const lang::Rates&) {

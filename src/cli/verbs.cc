@@ -6,6 +6,7 @@ namespace bgl::cli {
 
 void add_verbs(CLI::App& app, Status& status) {
   add_lake(app, status);
+  add_verify(app, status);
   add_prep(app, status);
   add_tokenizer(app, status);
   add_train(app, status);

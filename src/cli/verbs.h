@@ -42,5 +42,6 @@ void add_summary(CLI::App& app, Status& status);
 void add_tokenizer(CLI::App& app, Status& status);
 void add_train(CLI::App& app, Status& status);
 void add_tune(CLI::App& app, Status& status);
+void add_verify(CLI::App& app, Status& status);
 
 }  // namespace bgl::cli

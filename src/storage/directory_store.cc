@@ -25,8 +25,11 @@ class DirectoryWriter final : public ObjectWriter {
   }
 
   Status append(std::string_view bytes) override {
+    // What is large goes past the buffer, so that a file of gigabytes is not copied.
+    if (buffer_.size() + bytes.size() >= kWriteBuffer) BGL_TRY(flush());
+    if (bytes.size() >= kWriteBuffer) return file_->append(bytes);
     buffer_ += bytes;
-    return buffer_.size() >= kWriteBuffer ? flush() : Status();
+    return {};
   }
 
   Status commit() override {
@@ -40,6 +43,7 @@ class DirectoryWriter final : public ObjectWriter {
 
  private:
   Status flush() {
+    if (buffer_.empty()) return {};
     const Status written = file_->append(buffer_);
     buffer_.clear();
     return written;

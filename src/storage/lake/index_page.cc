@@ -29,6 +29,7 @@ void set_bits(char* bits, uint64_t at, uint64_t value, int count) {
 uint64_t get_bits(std::string_view page, uint64_t at, int count) {
   if (count == 0) return 0;
   const uint64_t byte = kPageHeader + at / 8;
+  if (byte >= page.size()) return 0;  // only in a page that is not what its checksum says
   uint64_t word = 0;
   std::memcpy(&word, page.data() + byte, std::min<uint64_t>(8, page.size() - byte));
   return word >> (at % 8) & ((uint64_t{1} << count) - 1);
@@ -151,44 +152,79 @@ Result<std::string> build_index(std::span<const uint64_t> keys, std::span<const 
   return out;
 }
 
+namespace {
+
+// A page's parts, as found from its header.
+class PageView {
+ public:
+  PageView(const IndexShape& shape, std::string_view page, uint64_t first_bucket) : page_(page) {
+    const uint64_t count = get_int<uint16_t>(page.data() + 24);
+    const uint64_t buckets = std::min(shape.buckets, first_bucket + shape.buckets_per_page) - first_bucket;
+    span_ = get_int<uint32_t>(page.data() + 28);
+    sizes_ = page_sizes(buckets, count, span_, static_cast<unsigned char>(page[26]));
+  }
+  // 6 more bits of the page's key i.
+  uint64_t key_bits(uint64_t i) const { return get_bits(page_, sizes_.bucket_bits + i * kKeyBits, kKeyBits); }
+  // The page's records [i, i + count).
+  IndexHit records(uint64_t i, uint64_t count) const {
+    const uint64_t first_unit = get_int<uint64_t>(page_.data() + 16);
+    return {get_int<uint64_t>(page_.data() + 8) + i, count, first_unit + unit_of(i), first_unit + unit_of(i + count)};
+  }
+
+ private:
+  uint64_t unit_of(uint64_t i) const {
+    if (i == sizes_.count) return span_;
+    const uint64_t high_at = sizes_.bucket_bits + sizes_.key_bits;
+    const uint64_t low_at = high_at + sizes_.high_bits;
+    const uint64_t high = select_bit<true>(page_, high_at, i) - i;
+    return high << sizes_.low_bits | get_bits(page_, low_at + i * static_cast<uint64_t>(sizes_.low_bits), sizes_.low_bits);
+  }
+  std::string_view page_;
+  uint64_t span_ = 0;
+  PageSizes sizes_;
+};
+
+}  // namespace
+
 IndexHit find_in_page(const IndexShape& shape, std::string_view page, uint64_t key) {
-  const uint64_t count = get_int<uint16_t>(page.data() + 24);
-  if (count == 0) return {};
-  const uint64_t span = get_int<uint32_t>(page.data() + 28);
+  if (get_int<uint16_t>(page.data() + 24) == 0) return {};
   const uint64_t t = spread_key(key, shape.buckets);
   const uint64_t bucket = (t >> kKeyBits) % shape.buckets_per_page;
-  const uint64_t first_bucket = (t >> kKeyBits) - bucket;
-  const uint64_t buckets = std::min(shape.buckets, first_bucket + shape.buckets_per_page) - first_bucket;
-  const PageSizes s = page_sizes(buckets, count, span, static_cast<unsigned char>(page[26]));
+  const PageView view(shape, page, (t >> kKeyBits) - bucket);
   // The bucket's ones begin after the zero of the bucket before.
   const uint64_t begin_bit = bucket == 0 ? 0 : select_bit<false>(page, 0, bucket - 1) + 1;
   const uint64_t in_bucket = select_bit<false>(page, begin_bit, 0);
   const uint64_t first = begin_bit - bucket;
   const uint64_t wanted = t & ((1 << kKeyBits) - 1);
-  IndexHit hit;
+  uint64_t found = 0, count = 0;
   for (uint64_t i = first; i < first + in_bucket; ++i) {
-    if (get_bits(page, s.bucket_bits + i * kKeyBits, kKeyBits) != wanted) continue;
-    if (hit.count == 0) hit.rank = i;
-    ++hit.count;
+    if (view.key_bits(i) != wanted) continue;
+    if (count == 0) found = i;
+    ++count;
   }
-  if (hit.count == 0) return {};
-  const uint64_t high_at = s.bucket_bits + s.key_bits;
-  const uint64_t low_at = high_at + s.high_bits;
-  const auto unit_of = [&](uint64_t i) {
-    if (i == count) return span;
-    const uint64_t high = select_bit<true>(page, high_at, i) - i;
-    return high << s.low_bits | get_bits(page, low_at + i * static_cast<uint64_t>(s.low_bits), s.low_bits);
-  };
-  const uint64_t first_unit = get_int<uint64_t>(page.data() + 16);
-  hit.begin = first_unit + unit_of(hit.rank);
-  hit.end = first_unit + unit_of(hit.rank + hit.count);
-  hit.rank += get_int<uint64_t>(page.data() + 8);
-  return hit;
+  return count == 0 ? IndexHit{} : view.records(found, count);
+}
+
+IndexHit record_at(const IndexShape& shape, std::string_view pages, uint64_t rank) {
+  const auto first_rank = [pages](uint64_t page) { return get_int<uint64_t>(pages.data() + page * kIndexPageBytes + 8); };
+  // The last page that begins at or before the rank; the empty ones before it begin at the same.
+  uint64_t low = 0, high = shape.pages();
+  while (high - low > 1) {
+    const uint64_t middle = (low + high) / 2;
+    (first_rank(middle) <= rank ? low : high) = middle;
+  }
+  const PageView view(shape, pages.substr(low * kIndexPageBytes, kIndexPageBytes), low * shape.buckets_per_page);
+  return view.records(rank - first_rank(low), 1);
 }
 
 Status check_index_page(std::string_view page, uint64_t number) {
-  if (hash64(page.substr(8), number) == get_int<uint64_t>(page.data())) return {};
-  return data_loss("checksum of index page {} differs", number);
+  if (hash64(page.substr(8), number) != get_int<uint64_t>(page.data()))
+    return data_loss("checksum of index page {} differs", number);
+  const uint64_t low_bits = static_cast<unsigned char>(page[26]);
+  const uint64_t count = get_int<uint16_t>(page.data() + 24);
+  // Every key takes 8 bits at least, one of the places and two of the buckets among them.
+  if (low_bits <= 32 && count * (kKeyBits + 2 + low_bits) <= kPageBits) return {};
+  return data_loss("index page {} is not as written", number);
 }
 
 }  // namespace bgl::storage

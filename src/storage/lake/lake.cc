@@ -1,6 +1,7 @@
 #include "storage/lake/lake.h"
 
 #include <algorithm>
+#include <charconv>
 #include <set>
 
 #include "storage/lake/internal/lake_impl.h"
@@ -12,8 +13,11 @@ constexpr const char* kManifestName = "MANIFEST";
 constexpr const char* kLockName = "LOCK";
 constexpr const char* kSnapshotFolder = "snapshots/";
 
-void want_objects(const Manifest& manifest, std::set<std::string>& wanted) {
-  for (const SegmentRow& row : manifest.segments) wanted.insert({segment_key(row.id), names_key(row.id)});
+// The number N of "segment-N.bgl", "names-N.bgl" and "log-N.bgl"; 0 for every other name.
+int64_t id_of(const std::string& name, std::string_view kind) {
+  int64_t id = 0;
+  if (name.starts_with(kind)) std::from_chars(name.data() + kind.size(), name.data() + name.size(), id);
+  return id;
 }
 
 // What a writer killed while it made the lake may have left in the folder.
@@ -64,7 +68,7 @@ Status LakeImpl::create() {
     return invalid_argument("{} is no lake and holds other files ({}); name a new or empty folder", dir_, entry.name);
   }
   BGL_TRY(Log::create(env_, dir_, 1));
-  return store_.swap_manifest(kManifestName, "", write_manifest({.next_id = 2, .log_id = 1})).status();
+  return store_.swap_manifest(kManifestName, "", write_manifest({.next_id = 2, .log_id = 1}, {})).status();
 }
 
 // A reader may meet the moment in which a writer seals: the manifest it read names a log that is gone. The next manifest names
@@ -80,18 +84,20 @@ Status LakeImpl::load() {
 Status LakeImpl::load_manifest() {
   const std::string name = options_.snapshot.empty() ? kManifestName : kSnapshotFolder + options_.snapshot;
   auto read = store_.read_manifest(name);
-  if (!options_.snapshot.empty() && read.status().code() == Code::kNotFound) {
-    std::string known;
-    BGL_ASSIGN(const auto objects, store_.list(kSnapshotFolder));
-    for (const ObjectInfo& o : objects) known += " " + o.key.substr(std::string_view(kSnapshotFolder).size());
-    return not_found("no snapshot {} in lake {}; there are:{}", options_.snapshot, dir_, known.empty() ? " none" : known);
-  }
+  if (!options_.snapshot.empty() && read.status().code() == Code::kNotFound) return no_snapshot(options_.snapshot);
   BGL_ASSIGN(const Versioned manifest, std::move(read));
-  BGL_ASSIGN(manifest_, parse_manifest(manifest.bytes, join_path(dir_, name)));
+  std::vector<SegmentRow> rows;
+  BGL_ASSIGN(manifest_, parse_manifest(manifest.bytes, join_path(dir_, name), rows));
   version_ = manifest.version;
-  segments_.clear();
-  for (const SegmentRow& row : manifest_.segments) segments_.push_back(std::make_unique<SegmentReader>(store_, dir_, row));
+  segments_.assign(std::move(rows));
   return {};
+}
+
+Status LakeImpl::no_snapshot(const std::string& name) {
+  BGL_ASSIGN(const auto names, snapshot_names());
+  std::string known;
+  for (const std::string& n : names) known += " " + n;
+  return not_found("no snapshot {} in lake {}; there are:{}", name, dir_, known.empty() ? " none" : known);
 }
 
 Status LakeImpl::open_log() {
@@ -105,27 +111,48 @@ Status LakeImpl::open_log() {
   return {};
 }
 
-// Takes away what a killed writer left: objects in the making, logs and segments that no manifest and no snapshot names.
+// Takes away what a killed writer left, and what merges replaced: objects in the making, logs and segments that no manifest and
+// no snapshot names.
 Status LakeImpl::remove_unreferenced() {
   BGL_TRY(store_.remove_leftovers());
-  BGL_ASSIGN(std::set<std::string> wanted, snapshot_objects());
-  wanted.insert(log_key(manifest_.log_id));
-  want_objects(manifest_, wanted);
-  BGL_ASSIGN(const auto objects, store_.list(""));
-  for (const ObjectInfo& o : objects) {
-    const bool kind = o.key.starts_with("segment-") || o.key.starts_with("names-") || o.key.starts_with("log-");
-    if (kind && !wanted.count(o.key)) BGL_TRY(store_.remove(o.key));
+  BGL_ASSIGN(std::set<int64_t> wanted, snapshot_segments());
+  for (const SegmentRow& row : segments_.rows()) wanted.insert(row.id);
+  BGL_ASSIGN(const auto entries, env_.list_dir(dir_));
+  for (const DirEntry& entry : entries) {
+    const int64_t segment = std::max(id_of(entry.name, "segment-"), id_of(entry.name, "names-"));
+    const int64_t log = id_of(entry.name, "log-");
+    const bool is_waste = (segment > 0 && !wanted.count(segment)) || (log > 0 && log != manifest_.log_id);
+    if (is_waste) BGL_TRY(store_.remove(entry.name));
   }
+  garbage_.clear();
   return {};
 }
 
-Result<std::set<std::string>> LakeImpl::snapshot_objects() {
-  std::set<std::string> wanted;
-  BGL_ASSIGN(const auto snapshots, store_.list(kSnapshotFolder));
-  for (const ObjectInfo& o : snapshots) {
-    BGL_ASSIGN(const Versioned snapshot, store_.read_manifest(o.key));
-    BGL_ASSIGN(const Manifest manifest, parse_manifest(snapshot.bytes, join_path(dir_, o.key)));
-    want_objects(manifest, wanted);
+Result<std::vector<std::string>> LakeImpl::snapshot_names() {
+  std::vector<std::string> names;
+  const std::string folder = join_path(dir_, "snapshots");
+  if (!env_.exists(folder)) return names;
+  BGL_ASSIGN(const auto entries, env_.list_dir(folder));
+  for (const DirEntry& entry : entries) {
+    if (check_key(entry.name).ok()) names.push_back(entry.name);
+  }
+  return names;
+}
+
+Result<std::vector<SegmentRow>> LakeImpl::read_snapshot(const std::string& name) {
+  const std::string key = kSnapshotFolder + name;
+  BGL_ASSIGN(const Versioned manifest, store_.read_manifest(key));
+  std::vector<SegmentRow> rows;
+  BGL_TRY(parse_manifest(manifest.bytes, join_path(dir_, key), rows).status());
+  return rows;
+}
+
+Result<std::set<int64_t>> LakeImpl::snapshot_segments() {
+  std::set<int64_t> wanted;
+  BGL_ASSIGN(const auto names, snapshot_names());
+  for (const std::string& name : names) {
+    BGL_ASSIGN(const auto rows, read_snapshot(name));
+    for (const SegmentRow& row : rows) wanted.insert(row.id);
   }
   return wanted;
 }
@@ -136,30 +163,65 @@ Status LakeImpl::require_writer() const {
   return invalid_argument("lake {} is open for reading only", dir_);
 }
 
+Status LakeImpl::require_snapshot_name(const std::string& name) const {
+  if (name.find('/') == std::string::npos && check_key(name).ok()) return {};
+  return invalid_argument("snapshot name \"{}\": use letters, digits, \".\", \"_\", \"-\"", name);
+}
+
 Status LakeImpl::snapshot(const std::string& name) {
   BGL_TRY(require_writer());
-  if (name.find('/') != std::string::npos || !check_key(name).ok()) {
-    return invalid_argument("snapshot name \"{}\": use letters, digits, \".\", \"_\", \"-\"", name);
-  }
+  BGL_TRY(require_snapshot_name(name));
   BGL_TRY(seal());
   Manifest kept = manifest_;
   kept.log_id = 0;
   const std::string key = kSnapshotFolder + name;
   const Status status = [&] {
     BGL_TRY(env_.make_dirs_synced(join_path(dir_, "snapshots")));
-    return store_.swap_manifest(key, "", write_manifest(kept)).status();
+    return store_.swap_manifest(key, "", write_manifest(kept, segments_.rows())).status();
   }();
   if (status.code() != Code::kAlreadyExists) return status;
   return make_status(Code::kAlreadyExists, "lake {} has a snapshot {} already; choose another name", dir_, name);
 }
 
+Result<std::vector<LakeSnapshot>> LakeImpl::snapshots() {
+  std::vector<LakeSnapshot> out;
+  BGL_ASSIGN(const auto names, snapshot_names());
+  for (const std::string& name : names) {
+    BGL_ASSIGN(const auto rows, read_snapshot(name));
+    LakeSnapshot& s = out.emplace_back();
+    s.name = name;
+    for (const SegmentRow& row : rows) {
+      s.files += row.live_files();
+      s.bytes += row.bytes - row.superseded_bytes;
+    }
+  }
+  return out;
+}
+
+// The name is gone for good before anything it needs goes: after a power cut between them there is no torn snapshot.
+Status LakeImpl::drop_snapshot(const std::string& name) {
+  BGL_TRY(require_writer());
+  BGL_TRY(require_snapshot_name(name));
+  const std::string folder = join_path(dir_, kSnapshotFolder);
+  if (!env_.exists(folder + name)) return no_snapshot(name);
+  BGL_TRY(store_.remove(kSnapshotFolder + name));
+  BGL_TRY(env_.sync_dir(folder));
+  return remove_unreferenced();
+}
+
+Status LakeImpl::refresh() {
+  if (options_.write) return invalid_argument("lake {}: its writer sees everything already", dir_);
+  return load();
+}
+
 // After a failed swap it is not known which manifest, hence which log, the next reader sees: nothing more may be acknowledged.
-Status LakeImpl::swap(Manifest next) {
-  auto version = store_.swap_manifest(kManifestName, version_, write_manifest(next));
+Status LakeImpl::swap(Manifest next, std::vector<SegmentRow> rows) {
+  auto version = store_.swap_manifest(kManifestName, version_, write_manifest(next, rows));
   broken_ = version.status();
   BGL_TRY(broken_);
   version_ = std::move(version).value();
-  manifest_ = std::move(next);
+  manifest_ = next;
+  segments_.assign(std::move(rows));
   return {};
 }
 

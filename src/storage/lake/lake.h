@@ -12,11 +12,12 @@
 // Sealed logs are runs of tier 0; eight runs of one tier are merged into one of the next, cut into segments by hash, so 10^7
 // files lie in at most about 14 places and a look-up reads once and, wrongly, in one of five cases once more (index_page.h).
 //
-// Meaning: a map from path (bytes of any kind, at most 65535, not empty) to content (at most 1 GiB). The newest put wins; a put
-// of the bytes that are there already changes nothing.
-// One writer at a time, any number of readers; a reader sees the lake as it was when opened. A merge removes old segments ten
-// minutes after it; a reader that still needs one is told to open the lake again (kUnavailable). Not thread-safe except get(),
-// get_many() and ls() of a lake opened without `write`.
+// Meaning: a map from path (bytes of any kind, at most 65535, not empty) to content (at most 4 GiB). The newest put or
+// removal wins; a put of the bytes that are there already changes nothing.
+// One writer at a time, any number of readers, in any process; a reader sees the lake as it was when opened or refreshed. A
+// merge removes old segments ten minutes after it, compact() and the next writer at once; a reader that still needs one is told
+// to refresh or open the lake again (kUnavailable). Not thread-safe except get(), get_many(), read_records() and ls() of a lake
+// opened without `write`.
 #pragma once
 
 #include <cstdint>
@@ -55,6 +56,8 @@ struct LakeCommit {
   int64_t added = 0;      // paths that were not there
   int64_t replaced = 0;   // paths whose content changed
   int64_t unchanged = 0;  // paths whose bytes were there already
+  int64_t removed = 0;    // paths that are gone
+  int64_t missing = 0;    // paths to remove that were not there
   int64_t bytes = 0;      // content of the added and replaced
 };
 
@@ -62,11 +65,24 @@ struct LakeStat {
   int64_t files = 0;  // live
   int64_t bytes = 0;  // content of the live files
   int64_t segments = 0;
-  int64_t segment_files = 0;       // records in segments, replaced ones too
+  int64_t runs = 0;                // places where a file may lie, the log not counted
+  int64_t segment_files = 0;       // records in segments, replaced ones and tombstones too
   int64_t log_files = 0;           // committed, not yet sealed
   int64_t disk_bytes = 0;          // segments, names and log
   int64_t names_bytes = 0;         // of these, the names
   int64_t index_memory_bytes = 0;  // held in memory to find a sealed file with one read
+  int64_t torn_bytes = 0;  // of the log, after its last whole batch: a batch being written, or torn by a kill, or damaged
+};
+
+struct LakeSnapshot {
+  std::string name;
+  int64_t files = 0;
+  int64_t bytes = 0;
+};
+
+struct LakeFile {
+  std::string path;
+  std::string bytes;
 };
 
 class Lake {
@@ -78,8 +94,10 @@ class Lake {
 
   // Buffers the file; nothing is promised before commit(). Memory: the buffered bytes.
   virtual Status put(std::string_view path, std::string_view bytes) = 0;
-  // One write and one fsync for all buffered files; when it returns OK they survive kill and power cut. Seals when the log has
-  // reached segment_files or segment_bytes.
+  // Buffers the removal of the file; commit() counts it as missing when there is none.
+  virtual Status remove(std::string_view path) = 0;
+  // One write and one fsync for all buffered files and removals; when it returns OK they survive kill and power cut. Seals when
+  // the log has reached segment_files or segment_bytes.
   virtual Result<LakeCommit> commit() = 0;
 
   // kNotFound "no file PATH in lake DIR"; kDataLoss with file and offset when the bytes are not those put. Sees committed
@@ -93,12 +111,26 @@ class Lake {
   virtual Status ls_each(std::string_view prefix, const std::function<Status(const LakeEntry&)>& fn) = 0;
   // Every live file once, in disk order: sequential reads. The view is valid during the call.
   virtual Status scan(const std::function<Status(const LakeEntry&, std::string_view bytes)>& fn) = 0;
+  // The records of segments and log by number, from 0 to record_count() - 1, in disk order: for reading at random without a
+  // list of names. nullopt: the record was replaced or removed. Numbers hold until the next commit, seal, compaction or
+  // refresh.
+  virtual Result<int64_t> record_count() = 0;
+  virtual Result<std::vector<std::optional<LakeFile>>> read_records(std::span<const int64_t> numbers) = 0;
   virtual Result<LakeStat> stat() = 0;
-  // Reads everything and checks every checksum; the first fault is returned as kDataLoss with file and offset.
+  // Reads everything, the snapshots too, and checks every checksum; the first fault is returned as kDataLoss with file and
+  // offset. A torn end of the log is no fault: see LakeStat::torn_bytes.
   virtual Status verify(const std::function<void(int64_t done_bytes, int64_t total_bytes)>& progress = {}) = 0;
 
   // Seals, then keeps today's state under `name` (letters, digits, ".", "_", "-"); kAlreadyExists when taken.
   virtual Status snapshot(const std::string& name) = 0;
+  // Sorted by name.
+  virtual Result<std::vector<LakeSnapshot>> snapshots() = 0;
+  // Forgets a snapshot and removes what only it needed; kNotFound "no snapshot ...".
+  virtual Status drop_snapshot(const std::string& name) = 0;
+  // Seals, then merges the newest runs until there are at most `runs`, and removes what is not needed any more at once.
+  virtual Status compact(int64_t runs = 1) = 0;
+  // For readers: sees what was committed since the lake was opened.
+  virtual Status refresh() = 0;
   // Turns the log into a segment. Does nothing when the log is empty.
   virtual Status seal() = 0;
   // Fails when files are buffered and not committed. The lock is free afterwards.

@@ -37,6 +37,9 @@ Status write_batches(Env& env, Told& told, int first) {
       told.asked[path] = content;
       BGL_TRY(lake->put(path, content));
     }
+    const std::string gone = "f" + std::to_string((b * 7 + 5) % 20);
+    told.asked.erase(gone);
+    BGL_TRY(lake->remove(gone));
     BGL_TRY(lake->commit().status());
     told.acknowledged = told.asked;
     if (b == first + kBatches / 2) {
@@ -44,6 +47,12 @@ Status write_batches(Env& env, Told& told, int first) {
       told.snapshot = true;
       told.snapshot_files = told.acknowledged;
     }
+    if (b == first + kBatches / 2 + 2) BGL_TRY(lake->compact(2));
+    if (b == first + kBatches - 3) {
+      told.snapshot = false;  // from here on it may be there or not
+      BGL_TRY(lake->drop_snapshot("half"));
+    }
+    if (b == first + kBatches - 2) BGL_TRY(lake->compact());
   }
   return lake->close();
 }
@@ -73,6 +82,10 @@ void check_after_stop(sim::SimEnv& env, const Told& told) {
   ASSERT_TRUE(files.ok()) << files.status().message();
   ASSERT_TRUE(files.value() == told.acknowledged || files.value() == told.asked);
   const auto snapshot = read_all(env, {.snapshot = "half"});
+  if (!told.snapshot_files.empty() && snapshot.status().code() != Code::kNotFound) {
+    ASSERT_TRUE(snapshot.ok()) << snapshot.status().message();
+    ASSERT_EQ(snapshot.value(), told.snapshot_files);
+  }
   if (told.snapshot) {
     ASSERT_TRUE(snapshot.ok()) << snapshot.status().message();
     ASSERT_EQ(snapshot.value(), told.snapshot_files);

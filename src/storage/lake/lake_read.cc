@@ -12,23 +12,30 @@ LakeEntry lake_entry(std::string_view path, int64_t bytes, const Hash128& hash) 
 
 }  // namespace
 
-// Newest first: the first record found is the live one.
+// Newest first: the first record found is the live one, or says that there is none.
 Result<std::optional<LakeImpl::Sealed>> LakeImpl::find_sealed(std::string_view path, bool want_content) {
   const Hash128 key = path_key(path);
-  for (size_t i = segments_.size(); i-- > 0;) {
-    BGL_ASSIGN(const IndexHit hit, segments_[i]->locate(key));
+  const auto& runs = segments_.runs();
+  for (size_t r = runs.size(); r-- > 0;) {
+    const auto i = segments_.segment_for(runs[r], key);
+    if (!i) continue;
+    SegmentReader& segment = segments_.reader(*i);
+    BGL_ASSIGN(const IndexHit hit, segment.locate(key));
     if (hit.count == 0) continue;
-    BGL_ASSIGN(auto found, segments_[i]->read(hit, path, want_content));
-    if (found) return std::optional(Sealed{{segments_[i]->row().id, found->rank}, *std::move(found)});
+    BGL_ASSIGN(auto found, segment.read(hit, path, want_content));
+    if (found) return std::optional(Sealed{{segment.row().id, found->rank}, *std::move(found)});
   }
   return std::optional<Sealed>();
 }
 
 Result<std::string> LakeImpl::get(std::string_view path) {
   const auto in_log = log_files_.find(path);
-  if (in_log != log_files_.end()) return log_->read(path, in_log->second);
-  BGL_ASSIGN(auto sealed, find_sealed(path, true));
-  if (!sealed) return not_found("no file {} in lake {}", path, dir_);
+  if (in_log != log_files_.end() && !in_log->second.deleted) return log_->read(path, in_log->second);
+  std::optional<Sealed> sealed;
+  if (in_log == log_files_.end()) {
+    BGL_ASSIGN(sealed, find_sealed(path, true));
+  }
+  if (!sealed || sealed->found.deleted) return not_found("no file {} in lake {}", path, dir_);
   return std::move(sealed->found.content);
 }
 
@@ -37,37 +44,41 @@ Result<std::vector<std::optional<std::string>>> LakeImpl::get_many(std::span<con
   struct Ask {
     size_t path;
     Hash128 key;
-    size_t segment;  // the next to look in, counted from the newest
+    size_t runs_left;  // the older runs, still to be asked
+    size_t segment;
     IndexHit hit;
   };
+  const auto& runs = segments_.runs();
   std::vector<Ask> asks;
   for (size_t i = 0; i < paths.size(); ++i) {
     const auto in_log = log_files_.find(paths[i]);
     if (in_log == log_files_.end()) {
-      asks.push_back({i, path_key(paths[i]), 0, {}});
-      continue;
+      asks.push_back({i, path_key(paths[i]), runs.size(), 0, {}});
+    } else if (!in_log->second.deleted) {
+      BGL_ASSIGN(out[i], log_->read(paths[i], in_log->second));
     }
-    BGL_ASSIGN(out[i], log_->read(paths[i], in_log->second));
   }
   // Each round finds the next segment that may hold each path and reads in disk order; a false hit goes on to the next round.
   while (!asks.empty()) {
     std::vector<Ask> found;
     for (Ask ask : asks) {
-      for (; ask.segment < segments_.size() && ask.hit.count == 0; ++ask.segment) {
-        BGL_ASSIGN(ask.hit, segments_[segments_.size() - 1 - ask.segment]->locate(ask.key));
+      for (ask.hit = {}; ask.runs_left > 0 && ask.hit.count == 0;) {
+        const auto segment = segments_.segment_for(runs[--ask.runs_left], ask.key);
+        if (!segment) continue;
+        ask.segment = *segment;
+        BGL_ASSIGN(ask.hit, segments_.reader(*segment).locate(ask.key));
       }
       if (ask.hit.count > 0) found.push_back(ask);
     }
     std::sort(found.begin(), found.end(),
-              [](const Ask& a, const Ask& b) { return std::pair(b.segment, a.hit.begin) < std::pair(a.segment, b.hit.begin); });
+              [](const Ask& a, const Ask& b) { return std::pair(a.segment, a.hit.begin) < std::pair(b.segment, b.hit.begin); });
     asks.clear();
-    for (Ask& ask : found) {
-      BGL_ASSIGN(auto record, segments_[segments_.size() - ask.segment]->read(ask.hit, paths[ask.path], true));
-      if (record) {
-        out[ask.path] = std::move(record->content);
-      } else {
-        ask.hit = {};
+    for (const Ask& ask : found) {
+      BGL_ASSIGN(auto record, segments_.reader(ask.segment).read(ask.hit, paths[ask.path], true));
+      if (!record) {
         asks.push_back(ask);
+      } else if (!record->deleted) {
+        out[ask.path] = std::move(record->content);
       }
     }
   }
@@ -86,7 +97,7 @@ Result<std::vector<LakeEntry>> LakeImpl::ls(std::string_view prefix) {
 // Merges the sorted names of all segments and the log; of equal paths the newest source's is told.
 Status LakeImpl::ls_each(std::string_view prefix, const std::function<Status(const LakeEntry&)>& fn) {
   std::vector<std::unique_ptr<NamesReader>> readers;
-  for (const SegmentRow& row : manifest_.segments) {
+  for (const SegmentRow& row : segments_.rows()) {
     BGL_ASSIGN(auto reader, NamesReader::open(store_, dir_, row, prefix));
     readers.push_back(std::move(reader));
   }
@@ -108,11 +119,14 @@ Status LakeImpl::ls_each(std::string_view prefix, const std::function<Status(con
     if (heap.empty() && !in_log) return {};
     const bool log_first = in_log && (heap.empty() || log->first <= readers[heap.front()]->entry().path);
     LakeEntry entry;
+    bool deleted = false;
     if (log_first) {
+      deleted = log->second.deleted;
       entry = lake_entry(log->first, log->second.content_bytes, log->second.content_hash);
       ++log;
     } else {
       const NameEntry& name = readers[heap.front()]->entry();
+      deleted = name.deleted;
       entry = lake_entry(name.path, name.content_bytes, name.content_hash);
     }
     while (!heap.empty() && readers[heap.front()]->entry().path == entry.path) {
@@ -122,14 +136,24 @@ Status LakeImpl::ls_each(std::string_view prefix, const std::function<Status(con
       BGL_TRY(readers[top]->next());
       push(top);
     }
-    BGL_TRY(fn(entry));
+    if (!deleted) BGL_TRY(fn(entry));
   }
+}
+
+std::vector<LakeImpl::LogFiles::const_iterator> LakeImpl::log_order() const {
+  std::vector<LogFiles::const_iterator> order;
+  for (auto it = log_files_.cbegin(); it != log_files_.cend(); ++it) {
+    if (!it->second.deleted) order.push_back(it);
+  }
+  std::sort(order.begin(), order.end(), [](auto a, auto b) { return a->second.record_at < b->second.record_at; });
+  return order;
 }
 
 Result<DeadRanks> LakeImpl::dead_ranks() {
   DeadRanks dead;
-  for (const auto& segment : segments_) {
-    BGL_ASSIGN(const auto refs, segment->supersedes());
+  for (size_t i = 0; i < segments_.size(); ++i) {
+    if (segments_.rows()[i].supersedes == 0) continue;
+    BGL_ASSIGN(const auto refs, segments_.reader(i).supersedes());
     for (const RecordRef& ref : refs) dead[ref.segment].push_back(ref.rank);
   }
   for (const auto& [path, entry] : log_files_) {
@@ -141,21 +165,20 @@ Result<DeadRanks> LakeImpl::dead_ranks() {
 
 Status LakeImpl::scan(const std::function<Status(const LakeEntry&, std::string_view)>& fn) {
   BGL_ASSIGN(DeadRanks dead, dead_ranks());
-  for (const auto& segment : segments_) {
-    const std::vector<int64_t>& ranks = dead[segment->row().id];
+  for (size_t i = 0; i < segments_.size(); ++i) {
+    SegmentReader& segment = segments_.reader(i);
+    const std::vector<int64_t>& ranks = dead[segment.row().id];
     size_t next_dead = 0;
-    BGL_TRY(segment->for_each([&](int64_t rank, const RecordHead& head, std::string_view content) -> Status {
+    BGL_TRY(segment.for_each([&](int64_t rank, const RecordHead& head, std::string_view content) -> Status {
       if (next_dead < ranks.size() && ranks[next_dead] == rank) {
         ++next_dead;
         return {};
       }
+      if (head.deleted) return {};
       return fn(lake_entry(head.path, head.content_bytes, head.content_hash), content);
     }));
   }
-  std::vector<decltype(log_files_)::const_iterator> order;
-  for (auto it = log_files_.cbegin(); it != log_files_.cend(); ++it) order.push_back(it);
-  std::sort(order.begin(), order.end(), [](auto a, auto b) { return a->second.record_at < b->second.record_at; });
-  for (const auto& it : order) {
+  for (const auto& it : log_order()) {
     BGL_ASSIGN(const std::string content, log_->read(it->first, it->second));
     BGL_TRY(fn(lake_entry(it->first, it->second.content_bytes, it->second.content_hash), content));
   }
@@ -164,37 +187,41 @@ Status LakeImpl::scan(const std::function<Status(const LakeEntry&, std::string_v
 
 int64_t LakeImpl::disk_bytes() const {
   int64_t bytes = log_ ? log_->bytes() : 0;
-  for (const SegmentRow& row : manifest_.segments) bytes += row.segment_bytes + row.names_bytes;
+  for (const SegmentRow& row : segments_.rows()) bytes += row.segment_bytes + row.names_bytes;
   return bytes;
 }
 
 Result<LakeStat> LakeImpl::stat() {
   LakeStat s;
-  for (const SegmentRow& row : manifest_.segments) {
+  s.runs = static_cast<int64_t>(segments_.runs().size());
+  for (const SegmentRow& row : segments_.rows()) {
     ++s.segments;
     s.segment_files += row.files;
-    s.files += row.files - row.supersedes;
+    s.files += row.live_files();
     s.bytes += row.bytes - row.superseded_bytes;
     s.names_bytes += row.names_bytes;
     s.index_memory_bytes += row.index_bytes;
   }
   for (const auto& [path, entry] : log_files_) {
     ++s.log_files;
-    s.files += entry.replaced.ref.segment == 0;
+    s.files += !entry.deleted - entry.replaced.is_live();
     s.bytes += entry.content_bytes - entry.replaced.content_bytes;
   }
   s.disk_bytes = disk_bytes();
+  s.torn_bytes = log_ ? log_->torn_bytes() : 0;
   return s;
 }
 
 Status LakeImpl::verify(const std::function<void(int64_t, int64_t)>& progress) {
   const int64_t total = disk_bytes();
   int64_t done = 0;
-  for (const auto& segment : segments_) {
-    BGL_TRY(verify_segment(*segment, done, total, progress));
-    done += segment->row().segment_bytes + segment->row().names_bytes;
+  for (size_t i = 0; i < segments_.size(); ++i) {
+    SegmentReader& segment = segments_.reader(i);
+    BGL_TRY(verify_segment(segment, done, total, progress));
+    done += segment.row().segment_bytes + segment.row().names_bytes;
   }
   BGL_TRY(verify_replaced());
+  if (options_.snapshot.empty()) BGL_TRY(verify_snapshots());
   if (log_) BGL_TRY(log_->verify());
   if (progress) progress(total, total);
   return {};
@@ -203,8 +230,9 @@ Status LakeImpl::verify(const std::function<void(int64_t, int64_t)>& progress) {
 // Beside the two files' own checksums: names and records tell of the same files. Sums do not depend on the order.
 Status LakeImpl::verify_segment(SegmentReader& segment, int64_t before, int64_t total,
                                 const std::function<void(int64_t, int64_t)>& progress) {
-  const auto mix = [](std::string_view path, int64_t bytes, const Hash128& hash) {
-    return hash64(path, hash.low ^ hash.high ^ static_cast<uint64_t>(bytes));
+  const auto mix = [](std::string_view path, const auto& facts) {
+    const auto bytes = static_cast<uint64_t>(facts.deleted ? -1 : facts.content_bytes);
+    return hash64(path, facts.content_hash.low ^ facts.content_hash.high ^ bytes);
   };
   uint64_t records = 0, names = 0;
   int64_t read = 0, files = 0;
@@ -213,10 +241,10 @@ Status LakeImpl::verify_segment(SegmentReader& segment, int64_t before, int64_t 
         read += bytes;
         if (progress) progress(before + read, total);
       },
-      [&](const RecordHead& head) { records += mix(head.path, head.content_bytes, head.content_hash); }));
+      [&](const RecordHead& head) { records += mix(head.path, head); }));
   BGL_ASSIGN(auto reader, NamesReader::open(store_, dir_, segment.row(), ""));
   for (; reader->valid(); ++files) {
-    names += mix(reader->entry().path, reader->entry().content_bytes, reader->entry().content_hash);
+    names += mix(reader->entry().path, reader->entry());
     BGL_TRY(reader->next());
   }
   if (names == records && files == segment.row().files) return {};
@@ -224,13 +252,29 @@ Status LakeImpl::verify_segment(SegmentReader& segment, int64_t before, int64_t 
                    segment_key(segment.row().id));
 }
 
+// The segments that only snapshots need.
+Status LakeImpl::verify_snapshots() {
+  std::set<int64_t> checked;
+  for (const SegmentRow& row : segments_.rows()) checked.insert(row.id);
+  BGL_ASSIGN(const auto names, snapshot_names());
+  for (const std::string& name : names) {
+    BGL_ASSIGN(const auto rows, read_snapshot(name));
+    for (const SegmentRow& row : rows) {
+      if (!checked.insert(row.id).second) continue;
+      SegmentReader segment(store_, dir_, row);
+      BGL_TRY(verify_segment(segment, 0, 0, {}));
+    }
+  }
+  return {};
+}
+
 // Every replaced file is a record of a segment in the manifest, and no record is replaced twice.
 Status LakeImpl::verify_replaced() {
   BGL_ASSIGN(const DeadRanks dead, dead_ranks());
   for (const auto& [id, ranks] : dead) {
-    const auto row = std::find_if(manifest_.segments.begin(), manifest_.segments.end(),
-                                  [id = id](const SegmentRow& r) { return r.id == id; });
-    const bool fine = row != manifest_.segments.end() && ranks.front() >= 0 && ranks.back() < row->files &&
+    const auto row =
+        std::find_if(segments_.rows().begin(), segments_.rows().end(), [id = id](const SegmentRow& r) { return r.id == id; });
+    const bool fine = row != segments_.rows().end() && ranks.front() >= 0 && ranks.back() < row->files &&
                       std::adjacent_find(ranks.begin(), ranks.end()) == ranks.end();
     if (!fine) return data_loss("{}: the lists of replaced files do not fit {}", dir_, segment_key(id));
   }

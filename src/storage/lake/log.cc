@@ -13,6 +13,7 @@ constexpr int64_t kLogHeader = 32;
 constexpr uint32_t kBatchMagic = 0x48435442;  // "BTCH"
 constexpr int64_t kBatchHeader = 32;
 constexpr int64_t kReplacedBytes = 16;
+constexpr int kSegmentBits = 48;
 constexpr int64_t kSearchBytes = 1 << 20;
 
 std::string log_header(int64_t id) {
@@ -21,6 +22,23 @@ std::string log_header(int64_t id) {
   put_int<uint64_t>(head, 0);
   put_int<uint64_t>(head, hash64(head));
   return head;
+}
+
+void append_replaced(std::string& out, const Replaced& replaced) {
+  const auto high = static_cast<uint64_t>(replaced.deleted ? kDeletedMark : replaced.content_bytes >> 32);
+  put_int<uint64_t>(out, static_cast<uint64_t>(replaced.ref.segment) | high << kSegmentBits);
+  put_int<uint32_t>(out, static_cast<uint32_t>(replaced.ref.rank));
+  put_int<uint32_t>(out, static_cast<uint32_t>(replaced.content_bytes));
+}
+
+Replaced parse_replaced(const char* at) {
+  const uint64_t word = get_int<uint64_t>(at);
+  const uint64_t high = word >> kSegmentBits;
+  Replaced replaced;
+  replaced.ref = {static_cast<int64_t>(word & ((uint64_t{1} << kSegmentBits) - 1)), get_int<uint32_t>(at + 8)};
+  replaced.deleted = high == kDeletedMark;
+  if (!replaced.deleted) replaced.content_bytes = static_cast<int64_t>(high << 32 | get_int<uint32_t>(at + 12));
+  return replaced;
 }
 
 }  // namespace
@@ -45,7 +63,8 @@ Result<std::unique_ptr<Log>> Log::open(Env& env, const std::string& dir, int64_t
   BGL_ASSIGN(const std::string head, log->file_->pread(0, kLogHeader));
   if (head != log_header(id)) return log->damaged("its header is not as written");
   BGL_TRY(log->replay(kLogHeader, size, fn, log->end_));
-  if (log->end_ == size) return log;
+  log->torn_ = size - log->end_;
+  if (log->torn_ == 0) return log;
   BGL_ASSIGN(const bool follows, log->batch_follows(log->end_, size));
   if (follows) {
     return log->damaged(
@@ -55,6 +74,7 @@ Result<std::unique_ptr<Log>> Log::open(Env& env, const std::string& dir, int64_t
     log_warn("{}: cut {} bytes of a batch that was never acknowledged", path, size - log->end_);
     BGL_TRY(log->file_->truncate(log->end_));
     BGL_TRY(log->file_->sync());
+    log->torn_ = 0;
   }
   return log;
 }
@@ -100,17 +120,22 @@ Status Log::replay(int64_t from, int64_t size, const std::function<void(std::str
         return damaged(fmt::format("record at byte {}: it is cut", record_at));
       LogEntry entry;
       entry.record_at = record_at;
-      entry.replaced.ref = {static_cast<int64_t>(get_int<uint64_t>(body.data() + in)), get_int<uint32_t>(body.data() + in + 8)};
-      entry.replaced.content_bytes = get_int<uint32_t>(body.data() + in + 12);
+      entry.replaced = parse_replaced(body.data() + in);
       in += kReplacedBytes;
       const auto head = parse_record_head(body.substr(in));
       if (!head.ok()) return damaged(fmt::format("record at byte {}: {}", record_at, head.status().message()));
       entry.content_bytes = head.value().content_bytes;
       entry.content_hash = head.value().content_hash;
+      entry.deleted = head.value().deleted;
       fn(head.value().path, entry);
       in += static_cast<size_t>(head.value().total_bytes());
     }
-    at += static_cast<int64_t>(round_up(static_cast<uint64_t>(kBatchHeader + batch.body_bytes), 8));
+    const int64_t body_end = at + kBatchHeader + batch.body_bytes;
+    at = static_cast<int64_t>(round_up(static_cast<uint64_t>(body_end), 8));
+    BGL_ASSIGN(const std::string padding, file_->pread(body_end, at - body_end));
+    if (padding.find_first_not_of('\0') != std::string::npos) {
+      return damaged(fmt::format("the bytes after the batch that ends at byte {} are not zero", body_end));
+    }
   }
   // The padding of the last batch may be what was torn: its record bytes are all there, so it counts.
   end = std::min(at, size);
@@ -122,15 +147,18 @@ Status Log::append(const std::vector<LogPut>& puts, std::vector<LogEntry>& entri
   std::string bytes;
   // A batch begins at a multiple of 8 even where the padding before it was torn away.
   const int64_t batch_at = static_cast<int64_t>(round_up(static_cast<uint64_t>(end_), 8));
+  size_t expected = static_cast<size_t>(kBatchHeader) + 8;
+  for (const LogPut& put : puts) expected += kReplacedBytes + kRecordHeader + put.path.size() + put.content.size();
+  bytes.reserve(expected);
   bytes.resize(static_cast<size_t>(kBatchHeader));
   entries.clear();
   for (const LogPut& put : puts) {
-    put_int<uint64_t>(bytes, static_cast<uint64_t>(put.replaced.ref.segment));
-    put_int<uint32_t>(bytes, static_cast<uint32_t>(put.replaced.ref.rank));
-    put_int<uint32_t>(bytes, static_cast<uint32_t>(put.replaced.content_bytes));
-    entries.push_back({batch_at + static_cast<int64_t>(bytes.size()), static_cast<int64_t>(put.content.size()),
-                       put.content_hash, put.replaced});
-    append_record(bytes, put.path, put.content, put.content_hash);
+    append_replaced(bytes, put.replaced);
+    const auto content_bytes = static_cast<int64_t>(put.content.size());
+    entries.push_back(
+        {batch_at + static_cast<int64_t>(bytes.size()), content_bytes, put.content_hash, put.deleted, put.replaced});
+    append_record_head(bytes, {put.path, content_bytes, put.content_hash, put.deleted});
+    bytes += put.content;
   }
   const std::string_view body = std::string_view(bytes).substr(kBatchHeader);
   set_int<uint32_t>(bytes.data(), kBatchMagic);
@@ -155,7 +183,7 @@ Result<std::string> Log::read(std::string_view path, const LogEntry& entry) cons
   if (!head.ok()) return where(head.status());
   const auto content = parse_record_content(head.value(), bytes);
   if (!content.ok()) return where(content.status());
-  return std::string(content.value());
+  return bytes.substr(bytes.size() - content.value().size());
 }
 
 Status Log::verify() const {

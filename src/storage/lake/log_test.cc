@@ -25,7 +25,7 @@ Result<Seen> replay_all(Env& env, bool write = false) {
 
 Status append(Log& log, std::initializer_list<std::pair<std::string, std::string>> files) {
   std::vector<LogPut> puts;
-  for (const auto& [path, content] : files) puts.push_back({path, content, hash128(content), {{4, 5}, 6}});
+  for (const auto& [path, content] : files) puts.push_back({path, content, hash128(content), false, {{4, 5}, 6}});
   std::vector<LogEntry> entries;
   return log.append(puts, entries);
 }
@@ -84,7 +84,9 @@ TEST_F(LogTest, DamageBeforeAWholeBatchIsAnError) {
   for (int64_t at = 32; at < one; ++at) {
     env_.flip("/l/log-1.bgl", at, 1);
     const auto seen = replay_all(env_);
-    if (!seen.ok()) {
+    if (!seen.ok() && seen.status().message().ends_with("are not zero; restore this file from a copy")) {
+      EXPECT_GT(at, one - 8);
+    } else if (!seen.ok()) {
       EXPECT_EQ(
           seen.status().message(),
           "/l/log-1.bgl: the batch at byte 32 is damaged and a later one is whole: committed files are lost; restore this "
@@ -114,21 +116,22 @@ TEST(LakeManifest, RoundTripAndDamage) {
   SegmentRow row;
   row.id = 3;
   row.files = 7;
-  row.prefix = UINT64_MAX;
+  row.prefix_bits = 40;
+  row.prefix = (int64_t{1} << 40) - 1;
   row.segment_check = {1, UINT64_MAX};
-  manifest.segments = {row, row};
-  std::string text = write_manifest(manifest);
-  const Manifest back = std::move(parse_manifest(text, "M")).value();
+  std::string text = write_manifest(manifest, std::vector{row, row});
+  std::vector<SegmentRow> rows;
+  const Manifest back = std::move(parse_manifest(text, "M", rows)).value();
   EXPECT_EQ(back.next_id, 12);
   EXPECT_EQ(back.log_id, 11);
-  ASSERT_EQ(back.segments.size(), 2u);
-  EXPECT_EQ(back.segments[1].prefix, UINT64_MAX);
-  EXPECT_EQ(back.segments[1].segment_check, (Hash128{1, UINT64_MAX}));
-  EXPECT_EQ(parse_manifest(text.substr(0, 50), "M").status().message(),
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[1].prefix, row.prefix);
+  EXPECT_EQ(rows[1].segment_check, (Hash128{1, UINT64_MAX}));
+  EXPECT_EQ(parse_manifest(text.substr(0, 50), "M", rows).status().message(),
             "M: it is cut: its checksum is missing; restore this file from a copy or from a snapshot");
   for (size_t i = 0; i < text.size(); ++i) {
     text[i] = static_cast<char>(text[i] ^ 1);
-    EXPECT_EQ(parse_manifest(text, "M").status().code(), Code::kDataLoss) << i;
+    EXPECT_EQ(parse_manifest(text, "M", rows).status().code(), Code::kDataLoss) << i;
     text[i] = static_cast<char>(text[i] ^ 1);
   }
 }

@@ -1,6 +1,8 @@
 #include "storage/lake/internal/manifest.h"
 
+#include <charconv>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 namespace bgl::storage {
 namespace {
@@ -8,62 +10,105 @@ namespace {
 using nlohmann::json;
 
 constexpr std::string_view kFormatName = "bgl lake";
+constexpr int kVersion = 2;
 constexpr std::string_view kCheckStart = "{\"check\":\"";
 
-json row_json(const SegmentRow& row) {
-  return {{"id", row.id},
-          {"run", row.run},
-          {"tier", row.tier},
-          {"files", row.files},
-          {"bytes", row.bytes},
-          {"supersedes", row.supersedes},
-          {"superseded_bytes", row.superseded_bytes},
-          {"prefix_bits", row.prefix_bits},
-          {"prefix", row.prefix},
-          {"segment_bytes", row.segment_bytes},
-          {"names_bytes", row.names_bytes},
-          {"index_bytes", row.index_bytes},
-          {"segment_check", row.segment_check.hex()},
-          {"names_check", row.names_check.hex()}};
+// A column of a row: a number, or a checksum as 32 hex digits.
+struct Column {
+  const char* name;
+  int64_t SegmentRow::*number = nullptr;
+  Hash128 SegmentRow::*hash = nullptr;
+};
+constexpr Column kColumns[] = {
+    {"id", &SegmentRow::id},
+    {"run", &SegmentRow::run},
+    {"tier", &SegmentRow::tier},
+    {"files", &SegmentRow::files},
+    {"bytes", &SegmentRow::bytes},
+    {"tombstones", &SegmentRow::tombstones},
+    {"supersedes", &SegmentRow::supersedes},
+    {"revived", &SegmentRow::revived},
+    {"superseded_bytes", &SegmentRow::superseded_bytes},
+    {"prefix_bits", &SegmentRow::prefix_bits},
+    {"prefix", &SegmentRow::prefix},
+    {"segment_bytes", &SegmentRow::segment_bytes},
+    {"names_bytes", &SegmentRow::names_bytes},
+    {"index_bytes", &SegmentRow::index_bytes},
+    {"segment_check", nullptr, &SegmentRow::segment_check},
+    {"names_check", nullptr, &SegmentRow::names_check},
+};
+
+json head_json(const Manifest& manifest, size_t segments) {
+  json columns = json::array();
+  for (const Column& column : kColumns) columns.push_back(column.name);
+  return {{"format", kFormatName},  {"version", kVersion},  {"next_id", manifest.next_id},
+          {"log", manifest.log_id}, {"segments", segments}, {"columns", columns}};
 }
 
-Hash128 parse_hash(const std::string& hex) {
-  return {std::stoull(hex.substr(0, 16), nullptr, 16), std::stoull(hex.substr(16, 16), nullptr, 16)};
+void append_row(std::string& text, const SegmentRow& row) {
+  char before = '[';
+  for (const Column& column : kColumns) {
+    text += std::exchange(before, ',');
+    if (column.number) {
+      fmt::format_to(std::back_inserter(text), "{}", row.*column.number);
+    } else {
+      text += '"' + (row.*column.hash).hex() + '"';
+    }
+  }
+  text += "]\n";
 }
 
-SegmentRow parse_row(const json& line) {
-  SegmentRow row;
-  row.id = line.at("id");
-  row.run = line.at("run");
-  row.tier = line.at("tier");
-  row.files = line.at("files");
-  row.bytes = line.at("bytes");
-  row.supersedes = line.at("supersedes");
-  row.superseded_bytes = line.at("superseded_bytes");
-  row.prefix_bits = line.at("prefix_bits");
-  row.prefix = line.at("prefix");
-  row.segment_bytes = line.at("segment_bytes");
-  row.names_bytes = line.at("names_bytes");
-  row.index_bytes = line.at("index_bytes");
-  row.segment_check = parse_hash(line.at("segment_check"));
-  row.names_check = parse_hash(line.at("names_check"));
-  return row;
+// Takes what a row has next off the front of `line`; false when something else stands there.
+bool take(std::string_view& line, char c) {
+  if (line.empty() || line.front() != c) return false;
+  line.remove_prefix(1);
+  return true;
+}
+
+template <typename T>
+bool take_number(std::string_view& line, T& value, int base = 10, size_t digits = 20) {
+  const char* end = line.data() + std::min(line.size(), digits);
+  const auto [at, error] = std::from_chars(line.data(), end, value, base);
+  line.remove_prefix(static_cast<size_t>(at - line.data()));
+  return error == std::errc();
+}
+
+// A row is read by hand: a manifest of 10^6 rows is read at every open.
+bool parse_row(std::string_view line, SegmentRow& row) {
+  char before = '[';
+  for (const Column& column : kColumns) {
+    if (!take(line, std::exchange(before, ','))) return false;
+    if (column.number) {
+      if (!take_number(line, row.*column.number)) return false;
+    } else {
+      Hash128& hash = row.*column.hash;
+      const bool fine =
+          take(line, '"') && take_number(line, hash.high, 16, 16) && take_number(line, hash.low, 16, 16) && take(line, '"');
+      if (!fine) return false;
+    }
+  }
+  return line == "]";
+}
+
+// What every reader of the rows takes for granted.
+bool is_sane(const SegmentRow& row) {
+  const bool counts = row.files >= 0 && row.tombstones >= 0 && row.tombstones <= row.files && row.bytes >= 0 &&
+                      row.supersedes >= 0 && row.revived >= 0 && row.revived <= row.supersedes;
+  const bool sizes = row.segment_bytes >= 0 && row.names_bytes >= 0 && row.index_bytes >= 0;
+  const bool prefix = row.prefix_bits >= 0 && row.prefix_bits < 63 && row.prefix >= 0 && row.prefix >> row.prefix_bits == 0;
+  return row.id > 0 && counts && sizes && prefix;
 }
 
 }  // namespace
 
-std::string write_manifest(const Manifest& manifest) {
-  json head = {{"format", kFormatName},
-               {"version", 1},
-               {"next_id", manifest.next_id},
-               {"log", manifest.log_id},
-               {"segments", manifest.segments.size()}};
-  std::string text = head.dump() + "\n";
-  for (const SegmentRow& row : manifest.segments) text += row_json(row).dump() + "\n";
+std::string write_manifest(const Manifest& manifest, std::span<const SegmentRow> rows) {
+  std::string text = head_json(manifest, rows.size()).dump() + "\n";
+  text.reserve(text.size() + 256 * rows.size());
+  for (const SegmentRow& row : rows) append_row(text, row);
   return text + std::string(kCheckStart) + hash128_hex(text) + "\"}\n";
 }
 
-Result<Manifest> parse_manifest(std::string_view text, const std::string& where) {
+Result<Manifest> parse_manifest(std::string_view text, const std::string& where, std::vector<SegmentRow>& rows) {
   const auto damaged = [&where](const std::string& what) {
     return data_loss("{}: {}; restore this file from a copy or from a snapshot", where, what);
   };
@@ -72,28 +117,30 @@ Result<Manifest> parse_manifest(std::string_view text, const std::string& where)
   const std::string_view checked = text.substr(0, check_at);
   const std::string wanted = std::string(kCheckStart) + hash128_hex(checked) + "\"}\n";
   if (text.substr(check_at) != wanted) return damaged("its checksum differs");
-  Manifest manifest;
-  try {
-    size_t at = 0;
-    while (at < checked.size()) {
-      const size_t end = checked.find('\n', at);
-      const json line = json::parse(checked.substr(at, end - at));
-      if (at == 0) {
-        if (line.at("format") != kFormatName) return damaged("it is not a lake's manifest");
-        if (line.at("version") != 1) {
-          return make_status(Code::kUnimplemented, "{}: version {} of the lake; this program reads version 1", where,
-                             line.at("version").dump());
-        }
-        manifest.next_id = line.at("next_id");
-        manifest.log_id = line.at("log");
-      } else {
-        manifest.segments.push_back(parse_row(line));
-      }
-      at = end + 1;
-    }
-  } catch (const std::exception& e) {
-    return damaged(std::string("it is not as written (") + e.what() + ")");
+  size_t at = std::min(checked.find('\n'), checked.size());
+  const json head = json::parse(checked.substr(0, at), nullptr, false);
+  if (!head.is_object() || head.value("format", json()) != kFormatName) return damaged("it is not a lake's manifest");
+  if (head.value("version", json()) != kVersion) {
+    return make_status(Code::kUnimplemented, "{}: version {} of the lake; this program reads version {}", where,
+                       head.value("version", json()).dump(), kVersion);
   }
+  Manifest manifest;
+  for (const char* number : {"next_id", "log", "segments"}) {
+    if (!head.value(number, json()).is_number_unsigned()) return damaged(fmt::format("\"{}\" is not a number", number));
+  }
+  manifest.next_id = head["next_id"];
+  manifest.log_id = head["log"];
+  if (head.value("columns", json()) != head_json({}, 0)["columns"]) return damaged("its columns are not those of this version");
+  rows.clear();
+  for (++at; at < checked.size();) {
+    const size_t end = std::min(checked.find('\n', at), checked.size());
+    SegmentRow row;
+    if (!parse_row(checked.substr(at, end - at), row) || !is_sane(row))
+      return damaged(fmt::format("the row at byte {} is not as written", at));
+    rows.push_back(row);
+    at = end + 1;
+  }
+  if (head["segments"] != rows.size()) return damaged("rows are missing");
   return manifest;
 }
 

@@ -1,6 +1,7 @@
 // Merging runs. A look-up asks every run, newest first; merging the newest runs of one tier into one run of the next keeps
 // their number logarithmic while each file is rewritten once per tier. The merged run is cut by the leading bits of the hash
 // into segments of the usual size, and a look-up asks only the one its hash falls into.
+// A tombstone goes with the merge that leaves nothing behind it that it hides.
 //
 // Only the newest segments of the manifest are merged, right after a seal, so the log holds no reference to a record that
 // moves, and no newer segment does.
@@ -15,12 +16,18 @@ namespace {
 
 constexpr int64_t kKeepGarbageNs = int64_t{600} * 1'000'000'000;
 
-// One run's live records, in hash order: its segments one after another, one open at a time.
+// What a merge left out because newer records replace it.
+struct Dropped {
+  int64_t content_bytes = 0;
+  int64_t tombstones = 0;
+};
+
+// One run's records that nothing replaced, in hash order: its segments one after another, one open at a time.
 class LiveCursor {
  public:
   LiveCursor(std::vector<SegmentReader*> segments, const DeadRanks& dead) : segments_(std::move(segments)), dead_(dead) {}
-  // False at the end. Counts the content bytes of the dead into `dead_bytes`.
-  Result<bool> next(int64_t& dead_bytes) {
+  // False at the end.
+  Result<bool> next(Dropped& dropped) {
     while (true) {
       while (!cursor_) {
         if (at_ == segments_.size()) return false;
@@ -37,7 +44,8 @@ class LiveCursor {
         return true;
       } else {
         ranks_ = ranks_.subspan(1);
-        dead_bytes += cursor_->head().content_bytes;
+        dropped.content_bytes += cursor_->head().content_bytes;
+        dropped.tombstones += cursor_->head().deleted;
       }
     }
   }
@@ -75,8 +83,8 @@ class RunWriter {
                                                          .expected_bytes = bytes_}));
     }
     const RecordHead& head = record.head();
-    names_.push_back({std::string(head.path), head.content_bytes, head.content_hash});
-    return writer_->add(key, head.path, record.content(), head.content_hash);
+    names_.push_back({std::string(head.path), head.content_bytes, head.content_hash, head.deleted});
+    return writer_->add(key, head, record.content());
   }
 
   // The first segment carries what the run replaces outside itself.
@@ -111,78 +119,129 @@ class RunWriter {
 }  // namespace
 
 int64_t LakeImpl::merge_start() const {
-  const auto& rows = manifest_.segments;
+  const auto& rows = segments_.rows();
   if (options_.merge_runs < 2 || rows.empty()) return -1;
-  const int64_t tier = rows.back().tier;
-  std::set<int64_t> runs;
-  size_t start = rows.size();
-  while (start > 0 && rows[start - 1].tier == tier) runs.insert(rows[--start].run);
-  return static_cast<int64_t>(runs.size()) >= options_.merge_runs ? static_cast<int64_t>(start) : -1;
+  const auto& runs = segments_.runs();
+  size_t first = runs.size();
+  while (first > 0 && rows[runs[first - 1].begin].tier == rows.back().tier) --first;
+  return static_cast<int64_t>(runs.size() - first) >= options_.merge_runs ? static_cast<int64_t>(runs[first].begin) : -1;
 }
 
 Status LakeImpl::merge_runs() {
   while (true) {
     const int64_t start = merge_start();
     if (start < 0) return remove_old_garbage();
-    BGL_ASSIGN(const auto merged, merge_from(static_cast<size_t>(start)));
-    Manifest next = manifest_;
-    for (size_t i = static_cast<size_t>(start); i < next.segments.size(); ++i) {
-      garbage_.emplace_back(env_.now_ns(), segment_key(next.segments[i].id));
-      garbage_.emplace_back(env_.now_ns(), names_key(next.segments[i].id));
-    }
-    next.segments.resize(static_cast<size_t>(start));
-    next.segments.insert(next.segments.end(), merged.begin(), merged.end());
-    next.next_id += static_cast<int64_t>(merged.size());
-    BGL_TRY(swap(std::move(next)));
-    segments_.resize(static_cast<size_t>(start));
-    for (const SegmentRow& row : merged) segments_.push_back(std::make_unique<SegmentReader>(store_, dir_, row));
+    BGL_TRY(merge_from(static_cast<size_t>(start), segments_.rows().back().tier + 1));
   }
 }
 
-// All live records of the segments from `start` on, as one run. Each record is read and its checksum checked on the way.
-Result<std::vector<SegmentRow>> LakeImpl::merge_from(size_t start) {
-  BGL_ASSIGN(DeadRanks dead, dead_ranks());
-  const auto& rows = manifest_.segments;
+Status LakeImpl::compact(int64_t runs) {
+  BGL_TRY(require_writer());
+  if (runs < 1) return invalid_argument("lake {}: it cannot be compacted to {} runs; at least 1", dir_, runs);
+  BGL_TRY(seal());
+  if (static_cast<int64_t>(segments_.runs().size()) > runs) {
+    const size_t start = segments_.runs()[static_cast<size_t>(runs) - 1].begin;
+    BGL_TRY(merge_from(start, segments_.rows()[start].tier));
+  }
+  return remove_unreferenced();
+}
+
+Status LakeImpl::merge_from(size_t start, int64_t tier) {
+  BGL_ASSIGN(const std::vector<SegmentRow> merged, write_merged(start, tier));
+  Manifest next = manifest_;
+  next.next_id += std::max<int64_t>(1, static_cast<int64_t>(merged.size()));
+  std::vector<SegmentRow> rows = segments_.rows();
+  const int64_t now = env_.now_ns();
+  for (size_t i = start; i < rows.size(); ++i) garbage_.emplace_back(now, rows[i].id);
+  rows.resize(start);
+  rows.insert(rows.end(), merged.begin(), merged.end());
+  return swap(next, std::move(rows));
+}
+
+Result<bool> LakeImpl::lies_before(size_t start, const Hash128& key) {
+  for (const SegmentTable::Run& run : segments_.runs()) {
+    if (run.begin >= start) break;
+    const auto segment = segments_.segment_for(run, key);
+    if (!segment) continue;
+    BGL_ASSIGN(const IndexHit hit, segments_.reader(*segment).locate(key));
+    if (hit.count > 0) return true;
+  }
+  return false;
+}
+
+// What the segments from `start` on replace in older ones, and how much the merge will hold at most.
+struct LakeImpl::MergeInput {
+  std::vector<RecordRef> outside;
+  int64_t files = 0;
+  int64_t bytes = 0;
+  int64_t superseded_bytes = 0;
+  int64_t revived = 0;
+};
+
+Result<LakeImpl::MergeInput> LakeImpl::merge_input(size_t start, const DeadRanks& dead) {
+  MergeInput in;
+  const auto& rows = segments_.rows();
   std::set<int64_t> inside;
-  int64_t files = 0, bytes = 0, superseded_bytes = 0, dead_bytes = 0;
   for (size_t i = start; i < rows.size(); ++i) {
     inside.insert(rows[i].id);
-    files += rows[i].files - static_cast<int64_t>(dead[rows[i].id].size());
-    bytes += rows[i].segment_bytes;
-    superseded_bytes += rows[i].superseded_bytes;
+    const auto ranks = dead.find(rows[i].id);
+    in.files += rows[i].files - (ranks == dead.end() ? 0 : static_cast<int64_t>(ranks->second.size()));
+    in.bytes += rows[i].segment_bytes;
+    in.superseded_bytes += rows[i].superseded_bytes;
+    in.revived += rows[i].revived;
   }
-  std::vector<RecordRef> outside;
   for (size_t i = start; i < rows.size(); ++i) {
-    BGL_ASSIGN(const auto refs, segments_[i]->supersedes());
+    BGL_ASSIGN(const auto refs, segments_.reader(i).supersedes());
     for (const RecordRef& ref : refs) {
-      if (!inside.count(ref.segment)) outside.push_back(ref);
+      if (!inside.count(ref.segment)) in.outside.push_back(ref);
     }
   }
-  std::sort(outside.begin(), outside.end());
-  int prefix_bits = 0;
-  while ((files >> prefix_bits) > options_.segment_files || (bytes >> prefix_bits) > options_.segment_bytes) ++prefix_bits;
+  std::sort(in.outside.begin(), in.outside.end());
+  return in;
+}
 
-  RunWriter out(store_, manifest_.next_id, rows.back().tier + 1, prefix_bits, files, bytes);
-  out.set_supersedes(std::move(outside));
+// All records of the segments from `start` on that nothing replaced, as one run. Each is read and its checksum checked on the
+// way.
+Result<std::vector<SegmentRow>> LakeImpl::write_merged(size_t start, int64_t tier) {
+  BGL_ASSIGN(const DeadRanks dead, dead_ranks());
+  BGL_ASSIGN(MergeInput in, merge_input(start, dead));
+  int prefix_bits = 0;
+  while ((in.files >> prefix_bits) > options_.segment_files || (in.bytes >> prefix_bits) > options_.segment_bytes)
+    ++prefix_bits;
+  RunWriter out(store_, manifest_.next_id, tier, prefix_bits, in.files, in.bytes);
+  const bool refers_outside = !in.outside.empty();
+  out.set_supersedes(std::move(in.outside));
+
+  Dropped dropped;
   std::vector<std::unique_ptr<LiveCursor>> cursors;
   const auto later = [](const LiveCursor* a, const LiveCursor* b) { return b->key < a->key; };
   std::priority_queue<LiveCursor*, std::vector<LiveCursor*>, decltype(later)> heap(later);
-  for (size_t i = start; i < rows.size();) {
-    std::vector<SegmentReader*> run;
-    for (const int64_t id = rows[i].run; i < rows.size() && rows[i].run == id; ++i) run.push_back(segments_[i].get());
-    cursors.push_back(std::make_unique<LiveCursor>(std::move(run), dead));
-    BGL_ASSIGN(const bool more, cursors.back()->next(dead_bytes));
+  for (const SegmentTable::Run& run : segments_.runs()) {
+    if (run.begin < start) continue;
+    std::vector<SegmentReader*> readers;
+    for (size_t i = run.begin; i < run.end; ++i) readers.push_back(&segments_.reader(i));
+    cursors.push_back(std::make_unique<LiveCursor>(std::move(readers), dead));
+    BGL_ASSIGN(const bool more, cursors.back()->next(dropped));
     if (more) heap.push(cursors.back().get());
   }
   while (!heap.empty()) {
     LiveCursor* least = heap.top();
     heap.pop();
-    BGL_TRY(out.add(least->key, least->record()));
-    BGL_ASSIGN(const bool more, least->next(dead_bytes));
+    bool is_needed = true;
+    if (least->record().head().deleted) {
+      BGL_ASSIGN(is_needed, lies_before(start, least->key));
+    }
+    if (is_needed) BGL_TRY(out.add(least->key, least->record()));
+    BGL_ASSIGN(const bool more, least->next(dropped));
     if (more) heap.push(least);
   }
   BGL_TRY(out.end_segment());
-  if (!out.rows().empty()) out.rows()[0].superseded_bytes = superseded_bytes - dead_bytes;
+  // What hides an older record was kept above, so there is a segment to carry the references.
+  BGL_CHECK(!refers_outside || !out.rows().empty(), "a merge lost the references to {}", dir_);
+  if (!out.rows().empty()) {
+    out.rows()[0].superseded_bytes = in.superseded_bytes - dropped.content_bytes;
+    out.rows()[0].revived = in.revived - dropped.tombstones;
+  }
   return out.rows();
 }
 
@@ -190,9 +249,12 @@ Status LakeImpl::remove_old_garbage() {
   const int64_t now = env_.now_ns();
   const auto is_old = [now](const auto& g) { return g.first + kKeepGarbageNs <= now; };
   if (garbage_.empty() || !is_old(garbage_.front())) return {};
-  BGL_ASSIGN(const auto wanted, snapshot_objects());
+  BGL_ASSIGN(const auto wanted, snapshot_segments());
   for (; !garbage_.empty() && is_old(garbage_.front()); garbage_.erase(garbage_.begin())) {
-    if (!wanted.count(garbage_.front().second)) BGL_TRY(store_.remove(garbage_.front().second));
+    const int64_t id = garbage_.front().second;
+    if (wanted.count(id)) continue;
+    BGL_TRY(store_.remove(segment_key(id)));
+    BGL_TRY(store_.remove(names_key(id)));
   }
   return {};
 }

@@ -13,7 +13,9 @@ namespace {
 constexpr std::string_view kNamesMagic = "BGLNAM1\n";
 constexpr int64_t kNamesFooter = 64;
 constexpr size_t kBlockRaw = 32 << 10;
+constexpr uint64_t kMaxBlockRaw = kBlockRaw + (1 << 17);  // the last entry of a block may go beyond
 constexpr int kZstdLevel = 3;
+constexpr uint64_t kDeletedBytes = uint64_t{1} << 48;
 constexpr int64_t kMaxRaw = int64_t{1} << 32;  // of a directory; more is a damaged length
 
 std::string compress(std::string_view raw) {
@@ -37,7 +39,7 @@ void append_entry(std::string& raw, std::string_view before, const NameEntry& en
   put_varint(raw, shared);
   put_varint(raw, entry.path.size() - shared);
   raw.append(entry.path, shared);
-  put_varint(raw, static_cast<uint64_t>(entry.content_bytes));
+  put_varint(raw, entry.deleted ? kDeletedBytes : static_cast<uint64_t>(entry.content_bytes));
   put_int<uint64_t>(raw, entry.content_hash.high);
   put_int<uint64_t>(raw, entry.content_hash.low);
 }
@@ -107,11 +109,14 @@ Result<std::unique_ptr<NamesReader>> NamesReader::open(ObjectStore& store, const
 Status NamesReader::load_directory() {
   BGL_ASSIGN(const int64_t size, store_.size(key_));
   if (size != row_.names_bytes) return damaged(fmt::format("it has {} bytes, the manifest says {}", size, row_.names_bytes));
+  if (size < kNamesFooter) return damaged("it is cut");
   BGL_ASSIGN(const std::string footer, store_.get_range(key_, size - kNamesFooter, kNamesFooter));
   if (hash128(footer) != row_.names_check) return damaged("checksum of the footer differs");
   BGL_ASSIGN(const std::string magic, store_.get_range(key_, 0, 8));
   if (magic != kNamesMagic) return damaged("it does not begin as a names file does");
   const auto field = [&footer](int i) { return get_int<uint64_t>(footer.data() + 8 * i); };
+  const auto room = static_cast<uint64_t>(size - kNamesFooter);
+  if (field(4) > room || field(5) != room - field(4)) return damaged("its footer is not as written");
   BGL_ASSIGN(const std::string frame, store_.get_range(key_, static_cast<int64_t>(field(4)), static_cast<int64_t>(field(5))));
   std::string raw;
   if (hash64(frame) != field(7) || !decompress(frame, static_cast<int64_t>(field(6)), raw)) {
@@ -128,6 +133,7 @@ Status NamesReader::load_directory() {
       in.remove_prefix(path_bytes);
       fine = take_varint(in, raw_bytes) && take_varint(in, frame_bytes) && in.size() >= 8;
     }
+    fine = fine && raw_bytes <= kMaxBlockRaw && frame_bytes <= field(4) - static_cast<uint64_t>(at);
     if (!fine) return damaged("its directory is not as written");
     block.check = get_int<uint64_t>(in.data());
     in.remove_prefix(8);
@@ -165,8 +171,10 @@ Status NamesReader::next() {
     left_.remove_prefix(rest);
     fine = take_varint(left_, content_bytes) && left_.size() >= 16;
   }
+  fine = fine && content_bytes <= kDeletedBytes;
   if (!fine) return damaged("an entry is not as written");
-  entry_.content_bytes = static_cast<int64_t>(content_bytes);
+  entry_.deleted = content_bytes == kDeletedBytes;
+  entry_.content_bytes = entry_.deleted ? 0 : static_cast<int64_t>(content_bytes);
   entry_.content_hash = {get_int<uint64_t>(left_.data()), get_int<uint64_t>(left_.data() + 8)};
   left_.remove_prefix(16);
   valid_ = true;

@@ -11,25 +11,27 @@ uint32_t record_check(std::string_view head24, std::string_view path) {
 
 }  // namespace
 
-void append_record(std::string& out, std::string_view path, std::string_view content, const Hash128& content_hash) {
+void append_record_head(std::string& out, const RecordHead& head) {
   const size_t start = out.size();
-  put_int<uint32_t>(out, static_cast<uint32_t>(path.size()));
-  put_int<uint32_t>(out, static_cast<uint32_t>(content.size()));
-  put_int<uint64_t>(out, content_hash.high);
-  put_int<uint64_t>(out, content_hash.low);
-  put_int<uint32_t>(out, record_check(std::string_view(out).substr(start, 24), path));
-  out += path;
-  out += content;
+  put_int<uint16_t>(out, static_cast<uint16_t>(head.path.size()));
+  put_int<uint16_t>(out, head.deleted ? kDeletedMark : static_cast<uint16_t>(head.content_bytes >> 32));
+  put_int<uint32_t>(out, static_cast<uint32_t>(head.content_bytes));
+  put_int<uint64_t>(out, head.content_hash.high);
+  put_int<uint64_t>(out, head.content_hash.low);
+  put_int<uint32_t>(out, record_check(std::string_view(out).substr(start, 24), head.path));
+  out += head.path;
 }
 
 Result<RecordHead> parse_record_head(std::string_view bytes) {
   const auto cut = [] { return data_loss("it is cut"); };
   if (static_cast<int64_t>(bytes.size()) < kRecordHeader) return cut();
-  const uint32_t path_bytes = get_int<uint32_t>(bytes.data());
+  const uint16_t path_bytes = get_int<uint16_t>(bytes.data());
+  const uint16_t high = get_int<uint16_t>(bytes.data() + 2);
   RecordHead head;
-  head.content_bytes = get_int<uint32_t>(bytes.data() + 4);
+  head.deleted = high == kDeletedMark;
+  head.content_bytes = get_int<uint32_t>(bytes.data() + 4) | static_cast<int64_t>(head.deleted ? 0 : high) << 32;
   head.content_hash = {get_int<uint64_t>(bytes.data() + 8), get_int<uint64_t>(bytes.data() + 16)};
-  const bool sane = path_bytes >= 1 && path_bytes <= kMaxPathBytes && head.content_bytes <= kMaxContentBytes;
+  const bool sane = path_bytes >= 1 && head.content_bytes <= (head.deleted ? 0 : kMaxContentBytes);
   if (!sane) return data_loss("checksum of its header differs");
   if (bytes.size() - kRecordHeader < path_bytes) return cut();
   head.path = bytes.substr(kRecordHeader, path_bytes);

@@ -44,6 +44,7 @@ Status SegmentReader::load_locked() {
   BGL_ASSIGN(const int64_t size, opened);
   if (size != row_.segment_bytes)
     return damaged(fmt::format("it has {} bytes, the manifest says {}", size, row_.segment_bytes));
+  if (size < kFooterBytes) return damaged("it is cut");
   BGL_ASSIGN(const std::string f, store_.get_range(key, size - kFooterBytes, kFooterBytes));
   if (hash128(f) != row_.segment_check) return damaged("checksum of the footer differs");
   const auto field = [&f](int at) { return get_int<uint64_t>(f.data() + at); };
@@ -53,12 +54,34 @@ Status SegmentReader::load_locked() {
   footer_.align = field(64);
   footer_.supersedes_check = field(88);
   footer_.data_check = {field(96), field(104)};
+  BGL_TRY(check_footer(size));
   BGL_ASSIGN(pages_, store_.get_range(key, footer_.index_at, row_.index_bytes));
   for (uint64_t p = 0; p < footer_.shape.pages(); ++p) {
     const Status page = check_index_page(std::string_view(pages_).substr(p * kIndexPageBytes, kIndexPageBytes), p);
     if (!page.ok()) return damaged(page.message());
   }
   return {};
+}
+
+// The parts lie one after another, as long as the footer says, and fill the file.
+Status SegmentReader::check_footer(int64_t size) const {
+  const int64_t at = footer_.index_at;
+  const bool counts = footer_.supersedes == row_.supersedes && footer_.supersedes >= 0 && footer_.supersedes < size &&
+                      footer_.shape.buckets == static_cast<uint64_t>(row_.files) && footer_.shape.buckets_per_page > 0 &&
+                      footer_.shape.buckets_per_page < (uint64_t{1} << 20) && footer_.align > 0 &&
+                      footer_.align <= (uint64_t{1} << 20);
+  const bool fits = at >= static_cast<int64_t>(kFirstRecord) && at <= size && row_.index_bytes <= size &&
+                    static_cast<int64_t>(footer_.shape.pages()) * kIndexPageBytes == row_.index_bytes &&
+                    at + row_.index_bytes + footer_.supersedes * kRefBytes + kFooterBytes == size;
+  return counts && fits ? Status() : damaged("its footer is not as written");
+}
+
+// Where the records of a hit begin and end in the file.
+Result<std::pair<uint64_t, uint64_t>> SegmentReader::place_of(const IndexHit& hit) const {
+  const auto last = static_cast<uint64_t>(footer_.index_at);
+  const bool fine = hit.begin < hit.end && hit.end <= (last - kFirstRecord) / footer_.align;
+  if (!fine) return damaged("its index is not as written");
+  return std::pair(kFirstRecord + hit.begin * footer_.align, kFirstRecord + hit.end * footer_.align);
 }
 
 Result<IndexHit> SegmentReader::locate(const Hash128& key) {
@@ -72,13 +95,14 @@ Result<IndexHit> SegmentReader::locate(const Hash128& key) {
 // Reads no more of the one candidate than `path` needs. nullopt also where the bytes do not make sense: the caller then looks
 // at the whole record.
 Result<std::optional<SegmentReader::Found>> SegmentReader::read_head(const IndexHit& hit, std::string_view path) {
-  const auto begin = static_cast<int64_t>(kFirstRecord + hit.begin * footer_.align);
-  const auto all = static_cast<int64_t>((hit.end - hit.begin) * footer_.align);
-  const int64_t length = std::min(all, kRecordHeader + static_cast<int64_t>(path.size()));
-  BGL_ASSIGN(const std::string bytes, store_.get_range(segment_key(row_.id), begin, length));
+  BGL_ASSIGN(const auto place, place_of(hit));
+  const auto [begin, end] = place;
+  const int64_t length = std::min(static_cast<int64_t>(end - begin), kRecordHeader + static_cast<int64_t>(path.size()));
+  BGL_ASSIGN(const std::string bytes, store_.get_range(segment_key(row_.id), static_cast<int64_t>(begin), length));
   const auto head = parse_record_head(bytes);
   if (!head.ok() || head.value().path != path) return std::optional<Found>();
-  return std::optional(Found{static_cast<int64_t>(hit.rank), head.value().content_bytes, head.value().content_hash, {}});
+  const RecordHead& h = head.value();
+  return std::optional(Found{static_cast<int64_t>(hit.rank), h.content_bytes, h.content_hash, h.deleted, {}});
 }
 
 Result<std::optional<SegmentReader::Found>> SegmentReader::read(const IndexHit& hit, std::string_view path, bool want_content) {
@@ -88,8 +112,8 @@ Result<std::optional<SegmentReader::Found>> SegmentReader::read(const IndexHit& 
     BGL_ASSIGN(auto found, read_head(hit, path));
     if (found) return found;
   }
-  const uint64_t begin = kFirstRecord + hit.begin * footer_.align;
-  const uint64_t end = kFirstRecord + hit.end * footer_.align;
+  BGL_ASSIGN(const auto place, place_of(hit));
+  const auto [begin, end] = place;
   const bool whole = static_cast<int64_t>(end - begin) <= kReadWhole;
   std::string bytes;
   if (whole) {
@@ -102,6 +126,7 @@ Result<std::optional<SegmentReader::Found>> SegmentReader::read(const IndexHit& 
       if (at >= end) return damaged(fmt::format("record at byte {}: it is not where the index says", at));
       record = std::string_view(bytes).substr(at - begin);
     } else {
+      if (at >= end) return damaged(fmt::format("record at byte {}: it is not where the index says", at));
       const int64_t length = std::min<int64_t>(kRecordHeader + kMaxPathBytes, static_cast<int64_t>(end - at));
       BGL_ASSIGN(bytes, store_.get_range(key, static_cast<int64_t>(at), length));
       record = bytes;
@@ -110,10 +135,11 @@ Result<std::optional<SegmentReader::Found>> SegmentReader::read(const IndexHit& 
     if (!head.ok()) return damaged_record(at, head.status());
     const RecordHead& h = head.value();
     if (h.path == path) {
-      Found found{static_cast<int64_t>(hit.rank + i), h.content_bytes, h.content_hash, {}};
+      Found found{static_cast<int64_t>(hit.rank + i), h.content_bytes, h.content_hash, h.deleted, {}};
       if (!want_content) return std::optional(std::move(found));
       std::string rest;
       if (!whole) {
+        if (h.total_bytes() > static_cast<int64_t>(end - at)) return damaged_record(at, data_loss("it is cut"));
         BGL_ASSIGN(rest, store_.get_range(key, static_cast<int64_t>(at), h.total_bytes()));
         record = rest;
       }
@@ -125,6 +151,23 @@ Result<std::optional<SegmentReader::Found>> SegmentReader::read(const IndexHit& 
     at += round_up(static_cast<uint64_t>(h.total_bytes()), footer_.align);
   }
   return std::optional<Found>();
+}
+
+Result<IndexHit> SegmentReader::locate_rank(int64_t rank) {
+  BGL_TRY(load());
+  return record_at(footer_.shape, pages_, static_cast<uint64_t>(rank));
+}
+
+Result<SegmentReader::Record> SegmentReader::read_rank(const IndexHit& hit) {
+  BGL_ASSIGN(const auto place, place_of(hit));
+  const auto [begin, end] = place;
+  BGL_ASSIGN(const std::string bytes,
+             store_.get_range(segment_key(row_.id), static_cast<int64_t>(begin), static_cast<int64_t>(end - begin)));
+  const auto head = parse_record_head(bytes);
+  if (!head.ok()) return damaged_record(begin, head.status());
+  const auto content = parse_record_content(head.value(), bytes);
+  if (!content.ok()) return damaged_record(begin, content.status());
+  return Record{std::string(head.value().path), std::string(content.value()), head.value().deleted};
 }
 
 Status SegmentReader::for_each(const std::function<Status(int64_t, const RecordHead&, std::string_view)>& fn) {
@@ -145,6 +188,7 @@ Result<std::unique_ptr<SegmentCursor>> SegmentReader::cursor() {
 Status SegmentCursor::fill(int64_t length) {
   const int64_t end = reader_.footer_.index_at;
   length = std::min(length, end - at_);
+  if (length < 0) return reader_.damaged(fmt::format("the record before byte {} is cut", at_));
   if (at_ + length <= begin_ + static_cast<int64_t>(window_.size())) return {};
   window_.erase(0, static_cast<size_t>(at_ - begin_));
   begin_ = at_;

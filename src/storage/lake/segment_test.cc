@@ -32,7 +32,7 @@ class SegmentTest : public ::testing::Test {
     std::vector<NameEntry> names;
     for (const auto& [key, path] : order) {
       const std::string& content = files_[path];
-      EXPECT_TRUE(writer->add(key, path, content, hash128(content)).ok());
+      EXPECT_TRUE(writer->add(key, {path, static_cast<int64_t>(content.size()), hash128(content)}, content).ok());
       names.push_back({path, static_cast<int64_t>(content.size()), hash128(content)});
     }
     SegmentRow row = std::move(writer->finish({{1, 2}, {1, 9}, {3, 0}}, 100)).value();
@@ -148,7 +148,8 @@ TEST_F(SegmentTest, APartOfTheKeysHasItsOwnPrefix) {
   auto writer = std::move(SegmentWriter::create(
                               store_, {.id = 1, .prefix_bits = 3, .prefix = 5, .expected_files = 500, .expected_bytes = 50000}))
                     .value();
-  for (const auto& [key, path] : order) ASSERT_TRUE(writer->add(key, path, path, hash128(path)).ok());
+  for (const auto& [key, path] : order)
+    ASSERT_TRUE(writer->add(key, {path, static_cast<int64_t>(path.size()), hash128(path)}, path).ok());
   SegmentRow row = std::move(writer->finish({}, 0)).value();
   SegmentReader reader(store_, "/l", row);
   for (const auto& [key, path] : order) ASSERT_EQ(get(reader, path), path);

@@ -35,13 +35,17 @@ Status SegmentWriter::write(std::string_view bytes) {
   return out_->append(bytes);
 }
 
-Status SegmentWriter::add(const Hash128& key, std::string_view path, std::string_view content, const Hash128& content_hash) {
+Status SegmentWriter::add(const Hash128& key, const RecordHead& head, std::string_view content) {
   keys_.push_back(key.high << options_.prefix_bits);
   units_.push_back((at_ - kRecordsAt) / static_cast<uint64_t>(align_));
-  content_bytes_ += static_cast<int64_t>(content.size());
+  content_bytes_ += head.content_bytes;
+  tombstones_ += head.deleted;
   scratch_.clear();
-  append_record(scratch_, path, content, content_hash);
-  scratch_.resize(round_up(scratch_.size(), static_cast<uint64_t>(align_)));
+  append_record_head(scratch_, head);
+  BGL_TRY(write(scratch_));
+  BGL_TRY(write(content));
+  const uint64_t in_records = at_ - kRecordsAt;
+  scratch_.assign(round_up(in_records, static_cast<uint64_t>(align_)) - in_records, '\0');
   return write(scratch_);
 }
 
@@ -74,10 +78,11 @@ Result<SegmentRow> SegmentWriter::finish(const std::vector<RecordRef>& supersede
   row.id = options_.id;
   row.files = files();
   row.bytes = content_bytes_;
+  row.tombstones = tombstones_;
   row.supersedes = static_cast<int64_t>(supersedes.size());
   row.superseded_bytes = superseded_bytes;
   row.prefix_bits = options_.prefix_bits;
-  row.prefix = options_.prefix;
+  row.prefix = static_cast<int64_t>(options_.prefix);
   row.segment_bytes = static_cast<int64_t>(index_at + pages.size() + refs.size() + footer.size());
   row.index_bytes = static_cast<int64_t>(pages.size());
   row.segment_check = hash128(footer);

@@ -52,6 +52,9 @@ struct IndexHit {
 // `page` is the page that shape.page_of(key) names, already checked.
 IndexHit find_in_page(const IndexShape& shape, std::string_view page, uint64_t key);
 
+// Record `rank` of all, which must be in [0, keys); `pages` are all pages, already checked.
+IndexHit record_at(const IndexShape& shape, std::string_view pages, uint64_t rank);
+
 // kDataLoss, without naming the file, unless the page is whole and is page number `number`.
 Status check_index_page(std::string_view page, uint64_t number);
 

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -15,6 +16,7 @@
 #include "storage/lake/internal/manifest.h"
 #include "storage/lake/internal/names.h"
 #include "storage/lake/internal/segment.h"
+#include "storage/lake/internal/segment_table.h"
 #include "storage/lake/lake.h"
 
 namespace bgl::storage {
@@ -24,10 +26,12 @@ using DeadRanks = std::map<int64_t, std::vector<int64_t>>;
 
 class LakeImpl final : public Lake {
  public:
-  LakeImpl(Env& env, const std::string& dir, LakeOptions options) : env_(env), dir_(dir), options_(options), store_(env, dir) {}
+  LakeImpl(Env& env, const std::string& dir, LakeOptions options)
+      : env_(env), dir_(dir), options_(options), store_(env, dir), segments_(store_, dir) {}
   Status open();
 
   Status put(std::string_view path, std::string_view bytes) override;
+  Status remove(std::string_view path) override;
   Result<LakeCommit> commit() override;
   Result<std::string> get(std::string_view path) override;
   Result<std::vector<std::optional<std::string>>> get_many(std::span<const std::string> paths) override;
@@ -36,7 +40,13 @@ class LakeImpl final : public Lake {
   Status scan(const std::function<Status(const LakeEntry&, std::string_view)>& fn) override;
   Result<LakeStat> stat() override;
   Status verify(const std::function<void(int64_t, int64_t)>& progress) override;
+  Result<int64_t> record_count() override;
+  Result<std::vector<std::optional<LakeFile>>> read_records(std::span<const int64_t> numbers) override;
   Status snapshot(const std::string& name) override;
+  Result<std::vector<LakeSnapshot>> snapshots() override;
+  Status drop_snapshot(const std::string& name) override;
+  Status compact(int64_t runs) override;
+  Status refresh() override;
   Status seal() override;
   Status close() override;
 
@@ -48,25 +58,43 @@ class LakeImpl final : public Lake {
   Status open_log();
   Status remove_unreferenced();
   Status require_writer() const;
-  // Segments and names that some snapshot needs.
-  Result<std::set<std::string>> snapshot_objects();
+  Status require_snapshot_name(const std::string& name) const;
+  Result<std::vector<std::string>> snapshot_names();
+  Status no_snapshot(const std::string& name);
+  Result<std::vector<SegmentRow>> read_snapshot(const std::string& name);
+  // The segments that some snapshot needs.
+  Result<std::set<int64_t>> snapshot_segments();
 
   // lake_write.cc
-  struct Change {
-    LogPut put;
-    bool is_new = false;
+  // What is at a path before a change of it, and what the change replaces.
+  struct Before {
+    bool is_live = false;
+    int64_t content_bytes = 0;
+    Hash128 content_hash;
+    Replaced replaced;
   };
-  // What putting `content` at `path` changes; nullopt: nothing.
-  Result<std::optional<Change>> change_of(std::string_view path, std::string_view content);
-  Result<SegmentRow> write_log_segment();
-  Status swap(Manifest next);
+  Result<Before> before(std::string_view path);
+  Status check_path(std::string_view path) const;
+  // nullopt: the log holds nothing that a segment needs to know.
+  Result<std::optional<SegmentRow>> write_log_segment();
+  Status swap(Manifest next, std::vector<SegmentRow> rows);
 
   // merge.cc
   Status merge_runs();
   // The newest runs that are to be merged: their first segment's place in the manifest, or -1.
   int64_t merge_start() const;
-  Result<std::vector<SegmentRow>> merge_from(size_t start);
+  // Replaces the segments from `start` on by one run of `tier`.
+  Status merge_from(size_t start, int64_t tier);
+  Result<std::vector<SegmentRow>> write_merged(size_t start, int64_t tier);
+  struct MergeInput;
+  Result<MergeInput> merge_input(size_t start, const DeadRanks& dead);
+  // Whether a segment before `start` may hold `key`.
+  Result<bool> lies_before(size_t start, const Hash128& key);
   Status remove_old_garbage();
+
+  // lake_records.cc
+  struct RecordMap;
+  Result<std::shared_ptr<const RecordMap>> record_map();
 
   // lake_read.cc
   // The sealed file of this path: which record it is, and its content when wanted.
@@ -79,6 +107,10 @@ class LakeImpl final : public Lake {
   Status verify_segment(SegmentReader& segment, int64_t before, int64_t total,
                         const std::function<void(int64_t, int64_t)>& progress);
   Status verify_replaced();
+  Status verify_snapshots();
+  // The log's files in the order in which they lie in it.
+  using LogFiles = std::map<std::string, LogEntry, std::less<>>;
+  std::vector<LogFiles::const_iterator> log_order() const;
   int64_t disk_bytes() const;
 
   Env& env_;
@@ -89,12 +121,14 @@ class LakeImpl final : public Lake {
   Status broken_;  // why nothing more is written until the lake is opened again
   Manifest manifest_;
   std::string version_;
-  std::vector<std::unique_ptr<SegmentReader>> segments_;  // as manifest_.segments: oldest first
-  std::unique_ptr<Log> log_;                              // null in a snapshot
-  std::map<std::string, LogEntry, std::less<>> log_files_;
-  std::map<std::string, std::string, std::less<>> buffered_;
-  // Objects that merges replaced, and when.
-  std::vector<std::pair<int64_t, std::string>> garbage_;
+  SegmentTable segments_;
+  std::unique_ptr<Log> log_;  // null in a snapshot
+  LogFiles log_files_;
+  std::map<std::string, std::optional<std::string>, std::less<>> buffered_;  // nullopt: to be removed
+  std::mutex record_map_mutex_;
+  std::shared_ptr<const RecordMap> record_map_;
+  // When merges replaced segments, and which.
+  std::vector<std::pair<int64_t, int64_t>> garbage_;
 };
 
 }  // namespace bgl::storage

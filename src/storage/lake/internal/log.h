@@ -5,7 +5,8 @@
 //       0  u32 "BTCH"     4  u32 records     8  u64 body bytes     16 u64 XXH3-64 of the body
 //       24 u64 XXH3-64 of bytes 0..23, seeded with log id and the batch's place, so that stale bytes never look like a batch
 //       32 body: per record
-//          0  u64 segment, u32 rank, u32 content bytes: the sealed file it replaces (segment 0: none)
+//          0  u48 segment, u16 content bytes, bits 32..47, u32 rank, u32 content bytes, bits 0..31: the sealed file it
+//             replaces (segment 0: none; the u16 all ones: a sealed tombstone)
 //          16 record (record.h)
 //
 // Recovery. A batch counts when both its checksums hold. The first that does not is the torn tail of a batch nobody was told
@@ -30,6 +31,8 @@ namespace bgl::storage {
 struct Replaced {
   RecordRef ref;  // segment 0: none
   int64_t content_bytes = 0;
+  bool deleted = false;  // what is replaced is a tombstone
+  bool is_live() const { return ref.segment != 0 && !deleted; }
 };
 
 // A committed record of the log, without its content.
@@ -37,13 +40,16 @@ struct LogEntry {
   int64_t record_at = 0;  // byte of the record in the file
   int64_t content_bytes = 0;
   Hash128 content_hash;
+  bool deleted = false;  // the path was removed
   Replaced replaced;
 };
 
+// A file, or the removal of one.
 struct LogPut {
   std::string_view path;
   std::string_view content;
   Hash128 content_hash;
+  bool deleted = false;
   Replaced replaced;
 };
 
@@ -61,6 +67,8 @@ class Log {
   // The content of a committed record, checked.
   Result<std::string> read(std::string_view path, const LogEntry& entry) const;
   int64_t bytes() const { return end_; }
+  // After the last whole batch when the log was opened: of a batch whose writer was killed, or that was damaged.
+  int64_t torn_bytes() const { return torn_; }
   // Checks every committed byte again.
   Status verify() const;
 
@@ -83,7 +91,8 @@ class Log {
   std::string where_;
   int64_t id_;
   int64_t end_ = 0;  // of the last whole batch
-  Status broken_;    // why nothing more is taken
+  int64_t torn_ = 0;
+  Status broken_;  // why nothing more is taken
 };
 
 }  // namespace bgl::storage

@@ -5,7 +5,7 @@
 //   8        blocks, one after another, each a zstd frame of entries:
 //              varint shared    bytes this path has in common with the one before in the block (0 for the first)
 //              varint rest, then that many bytes of path
-//              varint content bytes
+//              varint content bytes, or 2^48 for a path that was removed
 //              u64 u64          XXH3-128 of the content
 //   then     directory, a zstd frame; for each block:
 //              varint path bytes, first path; varint raw bytes; varint frame bytes; u64 XXH3-64 of the frame
@@ -30,6 +30,7 @@ struct NameEntry {
   std::string path;
   int64_t content_bytes = 0;
   Hash128 content_hash;
+  bool deleted = false;  // the path was removed
 };
 
 // Sorts `entries` by path and writes names-ID.bgl; sets names_bytes and names_check of `row`.

@@ -52,7 +52,7 @@ class SegmentWriter {
   static Result<std::unique_ptr<SegmentWriter>> create(ObjectStore& store, const Options& options);
 
   // In rising order of `key` (= path_key(path)).
-  Status add(const Hash128& key, std::string_view path, std::string_view content, const Hash128& content_hash);
+  Status add(const Hash128& key, const RecordHead& head, std::string_view content);
   int64_t files() const { return static_cast<int64_t>(keys_.size()); }
   int64_t bytes() const { return content_bytes_; }
   // Writes index, `supersedes` (sorted, once each) and footer and commits the object. The row lacks what names.h knows.
@@ -67,6 +67,7 @@ class SegmentWriter {
   Hasher data_hash_;
   uint64_t at_ = 0;  // bytes written
   int64_t content_bytes_ = 0;
+  int64_t tombstones_ = 0;
   std::vector<uint64_t> keys_;   // without the prefix
   std::vector<uint64_t> units_;  // where records begin
   std::string scratch_;
@@ -86,10 +87,19 @@ class SegmentReader {
     int64_t rank = 0;
     int64_t content_bytes = 0;
     Hash128 content_hash;
+    bool deleted = false;
     std::string content;  // empty unless wanted
   };
   // The record of `path` among those of `hit`, in one read; nullopt when none is.
   Result<std::optional<Found>> read(const IndexHit& hit, std::string_view path, bool want_content);
+  // Record number `rank`, in one read; where it begins comes first, for reading in disk order.
+  Result<IndexHit> locate_rank(int64_t rank);
+  struct Record {
+    std::string path;
+    std::string content;
+    bool deleted = false;
+  };
+  Result<Record> read_rank(const IndexHit& hit);
   // Every record in order, read sequentially; content is checked. The views are valid during the call.
   Status for_each(const std::function<Status(int64_t rank, const RecordHead& head, std::string_view content)>& fn);
   Result<std::vector<RecordRef>> supersedes();
@@ -111,6 +121,8 @@ class SegmentReader {
   };
   Status load();
   Status load_locked();
+  Status check_footer(int64_t size) const;
+  Result<std::pair<uint64_t, uint64_t>> place_of(const IndexHit& hit) const;
   Result<std::optional<Found>> read_head(const IndexHit& hit, std::string_view path);
   Status damaged(const std::string& what) const;
   Status damaged_record(uint64_t at, const Status& why) const;

@@ -13,20 +13,25 @@ struct SegmentRow {
   int64_t run = 0;   // segments written by one merge share a run; a sealed log is a run of its own
   int64_t tier = 0;  // 0: a sealed log; t + 1: merged from runs of tier t
   int64_t files = 0;
-  int64_t bytes = 0;  // of content
-  // Files of older segments that this one's files replace.
+  int64_t bytes = 0;       // of content
+  int64_t tombstones = 0;  // of `files`: paths that were removed
+  // Records of older segments that this one's records replace, and how many of them are tombstones.
   int64_t supersedes = 0;
+  int64_t revived = 0;
   int64_t superseded_bytes = 0;
   // The segment's path keys all begin with the `prefix_bits` bits `prefix`.
-  int prefix_bits = 0;
-  uint64_t prefix = 0;
+  int64_t prefix_bits = 0;
+  int64_t prefix = 0;
   int64_t segment_bytes = 0;  // of the file segment-ID.bgl
   int64_t names_bytes = 0;    // of the file names-ID.bgl
   int64_t index_bytes = 0;    // in memory when the segment is in use
   Hash128 segment_check;      // XXH3-128 of the segment's footer, which holds checksums of the rest
   Hash128 names_check;        // the same for the names
 
-  bool may_hold(const Hash128& key) const { return prefix_bits == 0 || key.high >> (64 - prefix_bits) == prefix; }
+  int64_t live_files() const { return files - tombstones - (supersedes - revived); }  // may be negative
+  bool may_hold(const Hash128& key) const {
+    return prefix_bits == 0 || static_cast<int64_t>(key.high >> (64 - prefix_bits)) == prefix;
+  }
 };
 
 inline std::string segment_key(int64_t id) { return "segment-" + std::to_string(id) + ".bgl"; }
