@@ -69,6 +69,13 @@ std::string scratch_folder(const char* name) {
 
 double seconds_now() { return 1e-9 * static_cast<double>(real_env().now_ns()); }
 
+const char* peer_python(const char* package) {
+  const char* python = std::getenv("BGL_PEER_PYTHON");
+  if (python && *python) return python;
+  std::fprintf(stderr, "no peer: set BGL_PEER_PYTHON to a Python that has %s (python3 -m venv V && V/bin/pip install %s)\n", package, package);
+  return nullptr;
+}
+
 std::string run_peer(const std::string& script, const std::string& arguments) {
   const char* python = std::getenv("BGL_PEER_PYTHON");
   const std::string path = "bench/" + script;

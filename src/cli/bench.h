@@ -38,6 +38,8 @@ Result<double> char_train_rate(const std::string& dir, int steps);
 // and "floor F32_FLOPS BYTES_PER_S" with the seconds that a step would take at these rates (profile/roofline.h).
 Status answer_gpt2_steps(const std::string& length);
 
+// The Python that BGL_PEER_PYTHON names; null, with a line that says how to get one with `package`, when there is none.
+const char* peer_python(const char* package);
 // Runs bench/<script> with the Python that BGL_PEER_PYTHON names and returns the last line it prints; empty, with a line that says
 // how to get it, when there is none.
 std::string run_peer(const std::string& script, const std::string& arguments);

@@ -4,10 +4,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/env.h"
 #include "cli/bench.h"
+#include "cli/peer_process.h"
 #include "compiler/compile.h"
+#include "compiler/differentiate.h"
 #include "framework/random.h"
 #include "lang/kernel.h"
 #include "models/model.h"
@@ -22,15 +25,26 @@ using ops::Value;
 Value leaf(const ops::Shape& shape, double low = -1, double high = 1) { return framework::uniform(shape, low, high).value(); }
 Value leaf_ids(const ops::Shape& shape, int64_t limit) { return framework::randint(0, limit, shape).value(); }
 
-// The least seconds of one evaluation of what `make` builds; throws Error when it fails.
+// The least seconds of one evaluation of what `make` builds, and the machine's best rates, measured in turn; throws Error when an
+// evaluation fails.
+struct Timed {
+  double seconds = 1e300;
+  lang::Rates rates;
+};
 template <typename F>
-double time_graph(F make) {
+Timed time_graph(F make) {
   auto once = [&] {
     const Value v = make();
     if (Status s = compiler::evaluate({v}); !s.ok()) throw Error(s);
   };
   once();  // compiles
-  return least_seconds(0.15, once);
+  Timed t;
+  for (int round = 0; round < 8; ++round) {
+    const lang::Rates now = lang::measure_rates(0.06);
+    t.rates = {std::max(t.rates.f32_flops, now.f32_flops), std::max(t.rates.stream_bytes_per_s, now.stream_bytes_per_s)};
+    t.seconds = std::min(t.seconds, least_seconds(0.03, once));
+  }
+  return t;
 }
 
 models::ModelConfig llama_100m() {
@@ -78,12 +92,58 @@ double time_step(models::Model& model, models::PagedCache& cache, int64_t before
   return least_seconds(1.0, once);
 }
 
+// Attention on 12 heads, 512 positions, 64 wide, forward and backward, in turn with PyTorch's.
+Status bench_attention(std::vector<BenchResult>& out) {
+  std::optional<PeerProcess> torch;
+  if (const char* python = peer_python("torch")) {
+    const std::string threads = std::to_string(lang::machine().threads);
+    if (auto p = PeerProcess::start({python, "bench/kernels/torch_attention.py", threads}, {"OMP_NUM_THREADS=" + threads}); p.ok()) torch.emplace(std::move(*p));
+  }
+  Value leaves[3];
+  for (Value& v : leaves) (v = leaf({1, 12, 512, 64}, 0, 1)).node->requires_grad = true;
+  const Value weight = leaf({1, 12, 512, 64}, 0, 1);
+  for (const bool causal : {true, false}) {
+    Timed forward, backward;
+    double peer_forward = 1e300, peer_backward = 1e300;
+    std::string version;
+    for (int round = 0; round < 8; ++round) {
+      forward.rates.f32_flops = std::max(forward.rates.f32_flops, lang::measure_rates(0.06).f32_flops);
+      for (int call = 0; call < 6; ++call) {
+        const double start = seconds_now();
+        const Value y = ops::attention(leaves[0], leaves[1], leaves[2], 0.125, causal);
+        BGL_TRY(compiler::evaluate({y}));
+        const double middle = seconds_now();
+        BGL_TRY(compiler::evaluate(compiler::differentiate(ops::sum(ops::mul(y, weight), {0, 1, 2, 3}, false), leaves)));
+        backward.seconds = std::min(backward.seconds, seconds_now() - middle);
+        forward.seconds = std::min(forward.seconds, middle - start);
+      }
+      if (!torch) continue;
+      BGL_ASSIGN(const std::string line, torch->ask(causal ? "causal" : "full"));
+      double f = 0, b = 0;
+      int used = 0;
+      if (std::sscanf(line.c_str(), "%lf %lf %n", &f, &b, &used) != 2) return make_status(Code::kInternal, "a peer answered '{}'", line);
+      peer_forward = std::min(peer_forward, f);
+      peer_backward = std::min(peer_backward, b);
+      version = line.substr(static_cast<size_t>(used));
+    }
+    const double product = (causal ? 1.0 : 2.0) * 12 * 512 * 512 * 64;  // flops; causal: half of all pairs
+    auto add = [&](const char* way, double products, const Timed& t, double peer) {
+      out.push_back({.name = fmt::format("attention_12x512x64_{}_{}", causal ? "causal" : "full", way), .value = products * product / t.seconds / 1e9,
+                     .unit = "GFLOP/s", .peer = version, .ceiling_share = products * product / t.seconds / forward.rates.f32_flops});
+      if (torch) out.back().peer_value = products * product / peer / 1e9;
+    };
+    add("forward", 2, forward, peer_forward);
+    add("backward", 5, backward, peer_backward);  // what the mathematics needs; scores are made twice
+  }
+  return Status();
+}
+
 }  // namespace
 
-BenchResults bench_kernels(const lang::Rates& rates) {
+BenchResults bench_kernels(const lang::Rates&) {
   std::vector<BenchResult> out;
-  auto add = [&](const char* name, double bytes, double seconds) {
-    out.push_back({.name = name, .value = bytes / seconds / 1e9, .unit = "GB/s", .ceiling_share = bytes / seconds / rates.stream_bytes_per_s});
+  auto add = [&](const char* name, double bytes, const Timed& t) {
+    out.push_back({.name = name, .value = bytes / t.seconds / 1e9, .unit = "GB/s", .ceiling_share = bytes / t.seconds / t.rates.stream_bytes_per_s});
   };
   try {
     const int64_t rows = 4096, c = 768;
@@ -102,10 +162,7 @@ BenchResults bench_kernels(const lang::Rates& rates) {
     add("adamw_8M", 7 * 4.0 * static_cast<double>(n), time_graph([&] {
           return ops::adamw(p, g, m, v, ops::scalar(1e-3), ops::scalar(0.9), ops::scalar(0.1), ops::scalar(0.1), ops::scalar(1), 0.9, 0.99, 1e-8).param;
         }));
-    const Value qa = leaf({1, 12, 512, 64}), ka = leaf({1, 12, 512, 64}), va = leaf({1, 12, 512, 64});
-    const double flops = 2.0 * 12 * 512 * 512 * 64;  // causal: half of all pairs, two products
-    const double s = time_graph([&] { return ops::attention(qa, ka, va, 0.125, true); });
-    out.push_back({.name = "attention_12x512x64_causal", .value = flops / s / 1e9, .unit = "GFLOP/s", .ceiling_share = flops / s / rates.f32_flops});
+    BGL_TRY(bench_attention(out));
   } catch (const Error& e) {
     return e.status();
   }

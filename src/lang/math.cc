@@ -1,6 +1,6 @@
 // Each function reduces its argument to a short interval, takes a minimax polynomial there and puts the parts together with
-// integer work on the exponent. The coefficients were fitted by Remez exchange in 60-digit arithmetic against the weight of the
-// final relative error, then rounded.
+// integer work on the exponent. The coefficients were fitted in arithmetic of 40 digits and more against the final relative
+// error, then rounded: by Remez exchange, and those of quotients by Lawson's reweighted least squares.
 #include "lang/math.h"
 
 #include <initializer_list>
@@ -85,11 +85,16 @@ Val sine_or_cosine(Builder& builder, Val argument, int64_t quarter) {
 
 }  // namespace
 
+// The logarithms of the largest float and of the smallest normal one.
+constexpr float kExpMost = 88.7228317f, kExpLeast = -87.3365402f;
+
 Val exp(Builder& b, Val x) {
-  const Math m{b};
-  // ln of the largest float and of the smallest normal one.
-  const Val inside = b.select(b.cmp_le(x, b.const_f32(88.7228317)), m.exp_inside(x), x + kInf);
-  return b.select(b.cmp_lt(x, b.const_f32(-87.3365402)), b.const_f32(0), inside);
+  const Val inside = b.select(b.cmp_le(x, b.const_f32(kExpMost)), Math{b}.exp_inside(x), x + kInf);
+  return b.select(b.cmp_lt(x, b.const_f32(kExpLeast)), b.const_f32(0), inside);
+}
+
+Val exp_of_nonpositive(Builder& b, Val x) {
+  return b.select(b.cmp_lt(x, b.const_f32(kExpLeast)), b.const_f32(0), Math{b}.exp_inside(x));
 }
 
 Val log(Builder& b, Val x) {
@@ -125,19 +130,15 @@ Val tanh(Builder& b, Val x) {
 }
 
 Val erf(Builder& b, Val x) {
+  // x P(x^2) / Q(x^2), until the result is 1 in float32.
   const Math m{b};
-  const Val t = b.min(b.abs(x), m.f(4.0, x));
+  const Val t = b.max(b.min(x, m.f(3.9, x)), m.f(-3.9, x));
   const Val s = t * t;
-  const Val small =
-      b.fma(t,
-            m.polynomial(s, {0.12837916612625122, -0.37612631916999817, 0.11283676326274872, -0.026858344674110413,
-                             0.0051984628662467, -0.0008114048978313804, 8.251006511272863e-05}),
-            t);
-  // 1 - erf t = e^{-(t + t g(t))}, from 0.92 on.
-  const Val g = m.polynomial(t, {0.128702774643898, 0.634917676448822, 0.10664590448141098, -0.024134274572134018,
-                                 0.0038278258871287107, -0.0003706249699462205, 1.6215624782489613e-05});
-  const Val large = 1.0 - m.exp_inside(b.neg(b.fma(t, g, t)));
-  return m.with_sign_of(x, b.select(b.cmp_gt(t, b.const_f32(0.93)), large, small));
+  const Val p = m.polynomial(s, {1.1283791475741063, 0.18966880938381916, 0.052668329337327485, 0.0037384245712547386,
+                                 0.00028506292574227016, 2.066446005376727e-06});
+  const Val q = m.polynomial(s, {1.0, 0.5014223869682018, 0.11381976402417927, 0.014914437796727947, 0.0011573930933920608,
+                                 3.8269772829028456e-05});
+  return b.max(b.min(t * p / q, m.f(1.0, x)), m.f(-1.0, x));
 }
 
 Val sigmoid(Builder& b, Val x) { return b.splat_like(1.0, x) / (exp(b, b.neg(x)) + 1.0); }

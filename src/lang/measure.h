@@ -8,7 +8,7 @@ struct Rates {
   double stream_bytes_per_s = 0;  // read and written by z = x + s y over arrays larger than the caches, all threads
 };
 
-// Takes less than half a second, and nearly a hundred megabytes for that time. Zeros when no kernel runs.
-Rates measure_rates();
+// Takes little more than `seconds`, and nearly a hundred megabytes for that time. Zeros when no kernel runs.
+Rates measure_rates(double seconds = 0.3);
 
 }  // namespace bgl::lang

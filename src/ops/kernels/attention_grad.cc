@@ -1,5 +1,5 @@
-// The gradient of attention, scores recomputed from lse. One kernel gives dq, queries by fours over the key blocks; another gives dk and
-// dv, keys by fours over the heads of their group in order and each head's query blocks in order, so no two programs add to one
+// The gradient of attention, scores recomputed from lse. One kernel gives dq, a few queries over the key blocks; another gives dk and
+// dv, a few keys over the heads of their group in order and each head's query blocks in order, so no two programs add to one
 // element. Ref: arXiv:2205.14135, appendix B.
 #include <fmt/format.h>
 
@@ -18,11 +18,10 @@ using lang::Mem;
 using lang::TileAccess;
 using lang::Val;
 
-constexpr int kRows = 4;
 constexpr int64_t kBlock = kKeyBlock;
 
-TileAccess column(Builder& b, Val limit) {
-  TileAccess a{.rows = kRows, .cols = 1};
+TileAccess column(Builder& b, int rows, Val limit) {
+  TileAccess a{.rows = rows, .cols = 1};
   a.row_stride = b.const_i64(1);
   a.row_limit = limit;
   return a;
@@ -42,8 +41,8 @@ struct Sizes {
 Sizes size_params(Builder& b) { return {b.i64("heads"), b.i64("heads_per_group"), b.i64("t"), b.i64("s"), b.i64("d")}; }
 Val blocks_of(Val n) { return (n + double(kBlock - 1)) / double(kBlock); }
 
-// Program (four queries, head, batch).
-lang::Function make_dq(bool causal) {
+// Program (block of `rows` queries, head, batch).
+lang::Function make_dq(int rows, bool causal) {
   Builder b("attention_dq");
   const Val q = b.pointer("q", Mem::f32), k = b.pointer("k", Mem::f32), kt = b.pointer("kt", Mem::f32), vt = b.pointer("vt", Mem::f32),
             lse = b.pointer("lse", Mem::f32), delta = b.pointer("delta", Mem::f32), dout = b.pointer("dout", Mem::f32),
@@ -51,27 +50,27 @@ lang::Function make_dq(bool causal) {
   const Sizes n = size_params(b);
   const Strides qs = stride_params(b, "q"), ks = stride_params(b, "k"), os = stride_params(b, "dout");
   const Val scale = b.f32("scale");
-  const Val t0 = b.program_id(0) * double(kRows), head = b.program_id(1), batch = b.program_id(2);
+  const Val t0 = b.program_id(0) * double(rows), head = b.program_id(1), batch = b.program_id(2);
   const Val group = head / n.per_group;
   const Val exist = n.t - t0;
-  const BlockRows query = make_rows(b, kRows), grad = make_rows(b, kRows), out = make_rows(b, kRows), ds = make_rows(b, kRows, kBlock);
+  const BlockRows query = make_rows(b, rows), grad = make_rows(b, rows), out = make_rows(b, rows), ds = make_rows(b, rows, kBlock);
   read_rows(b, query, n.d, q, batch * qs.batch + head * qs.head + t0 * qs.row, qs.row, exist);
   read_rows(b, grad, n.d, dout, batch * os.batch + head * os.head + t0 * os.row, os.row, exist);
   clear_rows(b, out, n.d);
   const Val row = (batch * n.heads + head) * n.t + t0;
-  const Val shift = b.load(lse, row, column(b, exist)), inner = b.load(delta, row, column(b, exist));
-  Val visible = b.full(0, kRows, 1, Elem::i64) + n.s;
+  const Val shift = b.load(lse, row, column(b, rows, exist)), inner = b.load(delta, row, column(b, rows, exist));
+  Val visible = b.full(0, rows, 1, Elem::i64) + n.s;
   Val seen = n.s;
   if (causal) {
-    visible = b.min(visible, b.row_iota(kRows) + (n.s - n.t + t0 + 1));
-    seen = b.min(n.s, n.s - n.t + t0 + double(kRows));
+    visible = b.min(visible, b.row_iota(rows) + (n.s - n.t + t0 + 1));
+    seen = b.min(n.s, n.s - n.t + t0 + double(rows));
   }
   const Val base = (batch * (n.heads / n.per_group) + group) * blocks_of(n.s) * double(kBlock) * n.d;
   b.each(b.const_i64(0), blocks_of(seen), b.const_i64(1), [&](Val block) {
     const Val first = block * double(kBlock);
     b.each(b.const_i64(0), b.const_i64(kBlock), b.const_i64(kTile), [&](Val j) {
       const Val scores = row_dots(b, query, n.d, kt, base + first * n.d + j) * scale;
-      const Val p = b.select(b.cmp_lt(first + j + b.iota(kTile), visible), lang::exp(b, scores - shift), b.full(0, kRows, kTile));
+      const Val p = b.select(b.cmp_lt(first + j + b.iota(kTile), visible), lang::exp(b, scores - shift), b.full(0, rows, kTile));
       const Val dp = row_dots(b, grad, n.d, vt, base + first * n.d + j);
       store_tile(b, ds, j, p * (dp - inner) * scale);
     });
@@ -81,8 +80,8 @@ lang::Function make_dq(bool causal) {
   return b.finish();
 }
 
-// Program (four keys, group, batch).
-lang::Function make_dkv(bool causal) {
+// Program (block of `rows` keys, group, batch).
+lang::Function make_dkv(int rows, bool causal) {
   Builder b("attention_dkv");
   const Val q = b.pointer("q", Mem::f32), k = b.pointer("k", Mem::f32), v = b.pointer("v", Mem::f32), qt = b.pointer("qt", Mem::f32),
             ot = b.pointer("dout_t", Mem::f32), lse = b.pointer("lse", Mem::f32), delta = b.pointer("delta", Mem::f32),
@@ -90,17 +89,17 @@ lang::Function make_dkv(bool causal) {
   const Sizes n = size_params(b);
   const Strides qs = stride_params(b, "q"), ks = stride_params(b, "k"), vs = stride_params(b, "v"), os = stride_params(b, "dout");
   const Val scale = b.f32("scale");
-  const Val s0 = b.program_id(0) * double(kRows), group = b.program_id(1), batch = b.program_id(2);
+  const Val s0 = b.program_id(0) * double(rows), group = b.program_id(1), batch = b.program_id(2);
   const Val exist = n.s - s0;
-  const BlockRows key = make_rows(b, kRows), value = make_rows(b, kRows), dk_rows = make_rows(b, kRows), dv_rows = make_rows(b, kRows);
-  const BlockRows p_rows = make_rows(b, kRows, kBlock), ds_rows = make_rows(b, kRows, kBlock);
+  const BlockRows key = make_rows(b, rows), value = make_rows(b, rows), dk_rows = make_rows(b, rows), dv_rows = make_rows(b, rows);
+  const BlockRows p_rows = make_rows(b, rows, kBlock), ds_rows = make_rows(b, rows, kBlock);
   read_rows(b, key, n.d, k, batch * ks.batch + group * ks.head + s0 * ks.row, ks.row, exist);
   read_rows(b, value, n.d, v, batch * vs.batch + group * vs.head + s0 * vs.row, vs.row, exist);
   clear_rows(b, dk_rows, n.d);
   clear_rows(b, dv_rows, n.d);
   // Query t sees the key s when s <= S - T + t.
   const Val ahead = causal ? n.s - n.t : Val{};
-  const Val key_index = b.row_iota(kRows) + s0;
+  const Val key_index = b.row_iota(rows) + s0;
   const Val first_block = causal ? b.max(s0 - ahead, b.const_i64(0)) / double(kBlock) : b.const_i64(0);
   b.each(group * n.per_group, (group + 1.0) * n.per_group, b.const_i64(1), [&](Val head) {
     const Val row = (batch * n.heads + head) * n.t;
@@ -111,10 +110,10 @@ lang::Function make_dkv(bool causal) {
         TileAccess stats{.rows = 1, .cols = kTile};
         stats.col_limit = n.t - first - j;
         const Val t = first + j + b.iota(kTile);
-        Val sees = b.broadcast(b.cmp_lt(t, b.full(0, 1, kTile, Elem::i64) + n.t), kRows, kTile);
+        Val sees = b.broadcast(b.cmp_lt(t, b.full(0, 1, kTile, Elem::i64) + n.t), rows, kTile);
         if (causal) sees = b.logical_and(sees, b.cmp_le(key_index, t + ahead));
         const Val scores = row_dots(b, key, n.d, qt, base + first * n.d + j) * scale;
-        const Val p = b.select(sees, lang::exp(b, scores - b.load(lse, row + first + j, stats)), b.full(0, kRows, kTile));
+        const Val p = b.select(sees, lang::exp(b, scores - b.load(lse, row + first + j, stats)), b.full(0, rows, kTile));
         const Val dp = row_dots(b, value, n.d, ot, base + first * n.d + j);
         store_tile(b, p_rows, j, p);
         store_tile(b, ds_rows, j, p * (dp - b.load(delta, row + first + j, stats)) * scale);
@@ -146,10 +145,11 @@ void lower_attention_grad(Lowering& l, double scale, bool causal) {
     slots.push_back(slot_f32(scale));
     return slots;
   };
-  const char* suffix = causal ? "c" : "";
-  l.launch(fmt::format("attention_dq/{}", suffix), [&] { return make_dq(causal); }, {(t + kRows - 1) / kRows, heads, q_shape[0]},
+  const int rows = rows_at_once(l.machine());
+  const std::string kind = fmt::format("{}{}", rows, causal ? "c" : "");
+  l.launch("attention_dq/" + kind, [&] { return make_dq(rows, causal); }, {(t + rows - 1) / rows, heads, q_shape[0]},
            with_common({slot(q), slot(k), slot(kt), slot(vt), slot(lse), slot(delta), slot(dout), slot(l.out(0))}, {q, k, dout}));
-  l.launch(fmt::format("attention_dkv/{}", suffix), [&] { return make_dkv(causal); }, {(s + kRows - 1) / kRows, groups, q_shape[0]},
+  l.launch("attention_dkv/" + kind, [&] { return make_dkv(rows, causal); }, {(s + rows - 1) / rows, groups, q_shape[0]},
            with_common({slot(q), slot(k), slot(v), slot(qt), slot(ot), slot(lse), slot(delta), slot(dout), slot(l.out(1)), slot(l.out(2))},
                        {q, k, v, dout}));
 }

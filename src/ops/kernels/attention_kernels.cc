@@ -1,5 +1,5 @@
 // The block of 64 keys is the unit of every order here: scores are one chain over the head's width, a row's maximum and sum run over
-// the block's four tiles of 16 keys, the weighted values are one chain over the keys. How many queries a program takes (4, or 1)
+// the block's four tiles of 16 keys, the weighted values are one chain over the keys. How many queries a program takes
 // and whether keys lie in a row or in pages changes none of it. Keys are read transposed, [block][D][64].
 #include "ops/kernels/attention_kernels.h"
 
@@ -55,11 +55,11 @@ Softmax attend(Builder& b, int rows, const BlockRows& q, Val d, Val scale, Val b
       return Builder::Vals{b.max(best[0], b.reduce_max(seen))};
     })[0];
     const Val sums = b.loop(zero, b.const_i64(kKeyBlock), sixteen, {b.full(0, rows, kTile)}, [&](Val j, const Builder::Vals& sum) {
-      const Val e = lang::exp(b, load_tile(b, p, j) - m);
+      const Val e = lang::exp_of_nonpositive(b, load_tile(b, p, j) - m);
       store_tile(b, p, j, e);
       return Builder::Vals{sum[0] + e};
     })[0];
-    const Val shrink = lang::exp(b, c[0] - m);
+    const Val shrink = lang::exp_of_nonpositive(b, c[0] - m);
     add_weighted(b, out, d, shrink, p, at.keys, v, at.v_base, at.v_row);
     return Builder::Vals{m, c[1] * shrink + b.sum(sums)};
   });
@@ -208,7 +208,7 @@ void lower_attention(Lowering& l, double scale, bool causal) {
   const int64_t t = qs[2], s = l.shape(v)[2];
   if (numel(qs) == 0) return;
   const OperandId kt = transpose_blocks(l, l.in(1));
-  const int rows = t >= 4 ? 4 : 1;
+  const int rows = t >= 4 ? rows_at_once(l.machine()) : 1;
   const Shape &a = l.layout(q).strides, &c = l.layout(v).strides;
   l.launch(fmt::format("attention/{}{}", rows, causal ? "c" : ""), [&] { return make_attention(rows, causal); },
            {(t + rows - 1) / rows, qs[1], qs[0]},

@@ -8,6 +8,8 @@
 namespace bgl::ops::kernels {
 
 constexpr int64_t kKeyBlock = 64;      // keys a block, and a page, holds
+// Queries, or keys in the gradient, that a program takes: as many rows of sums as the registers hold. Changes no result.
+inline int rows_at_once(const Machine& m) { return m.registers >= 32 ? 12 : 6; }
 constexpr int64_t kMaxHeadWidth = 256;  // scratch memory is sized for it
 
 void lower_attention(Lowering& l, double scale, bool causal);       // q, k, v -> out, lse

@@ -21,8 +21,8 @@ using lang::Val;
 
 constexpr int64_t kKBlock = 256;
 constexpr int64_t kRowBlock = 96;   // rows of `a` swept at a time: with the packed panels about a half of a small second cache
-constexpr int64_t kRowsMost = 192;  // of a program, so that its unfinished sums stay in the second cache too
-constexpr int64_t kPanelsMost = 8;  // a program packs at once
+constexpr int64_t kRowsMost = 384;  // of a program: enough uses of what it packs; its unfinished sums stay in the second cache
+constexpr int64_t kPanelsMost = 4;  // a program packs at once
 constexpr int64_t kRowsAhead = 4;   // prefetched while b is packed: its rows are too far apart for the processor to foresee
 
 struct Tile {
@@ -296,6 +296,12 @@ int64_t items_per_program(int64_t items, int64_t others, int64_t least, int thre
   return std::max(least, ((items + wanted - 1) / wanted + least - 1) / least * least);
 }
 
+// Threads worth waking for a product: each needs some ten microseconds of work. None: one program does it all.
+int useful_threads(const ProductSize& p, const Machine& machine) {
+  constexpr int64_t kWorth = int64_t{1} << 20;  // multiply-adds
+  return static_cast<int>(std::min<int64_t>(machine.threads, p.batches * p.m * p.n * p.k / kWorth));
+}
+
 void few_rows(Lowering& l, OperandId a, OperandId b, const Batched& as, const Batched& bs, const ProductSize& p) {
   const int rows = static_cast<int>(p.m);
   const int64_t columns_per = items_per_program(p.n, p.batches, 128, l.machine().threads);
@@ -323,13 +329,14 @@ OperandId pack_a(Lowering& l, OperandId a, Batched& as, const ProductSize& p, in
 void gemm(Lowering& l, OperandId a, OperandId b, Batched as, const Batched& bs, const ProductSize& p) {
   Tile t = tile_for(l.machine());
   if (p.m <= 16 && p.m % t.mr != 0 && p.m % 4 == 0) t.mr = 4;  // no short tile left over
+  const int threads = useful_threads(p, l.machine());
   const int64_t panels = (p.n + t.nr - 1) / t.nr;
   // Rows that lie together pack at the speed of memory; scattered ones must be used by more panels to be worth it.
   const bool packs_a = panels >= (as.strides.row == 1 ? 4 : 16);
   if (packs_a) a = pack_a(l, a, as, p, t.mr);
-  const int64_t panels_per = std::min(kPanelsMost, items_per_program(panels, p.batches, 4, l.machine().threads));
+  const int64_t panels_per = std::min(kPanelsMost, items_per_program(panels, p.batches, 4, threads));
   const int64_t columns = (panels + panels_per - 1) / panels_per;
-  const int64_t rows_per = std::min(kRowsMost, items_per_program(p.m, columns * p.batches, 4 * t.mr, l.machine().threads));
+  const int64_t rows_per = std::min(kRowsMost, items_per_program(p.m, columns * p.batches, 4 * t.mr, threads));
   const GemmShape shape{
       t.mr, t.nr, packs_a ? 0 : static_cast<int>(p.m % t.mr), packs_a, bs.strides.col == 1, bs.strides.row == 1};
   std::vector<Slot> slots = {slot(a), slot(b), slot(l.out()), slot(p.m), slot(p.n), slot(p.k)};

@@ -16,7 +16,7 @@ using lang::TileAccess;
 using lang::Val;
 
 constexpr int64_t kPiece = 4096;  // elements a program works through
-constexpr int kWide = 16;
+constexpr int kWide = 32;
 
 struct Collapsed {
   Shape shape;                  // at least one dim

@@ -20,19 +20,6 @@ double neutral(Reduce kind) { return kind == Reduce::kSum ? 0.0 : kMinusInfinity
 Val join(Builder& b, Reduce kind, Val a, Val c) { return kind == Reduce::kSum ? a + c : b.max(a, c); }
 ReduceKind tree(Reduce kind) { return kind == Reduce::kSum ? ReduceKind::kSum : ReduceKind::kMax; }
 
-// 16 lanes and their tree over [from, to) of a row.
-Val lanes_reduce(Builder& b, Val from, Val to, Reduce kind, const std::function<Val(Val, Val)>& element) {
-  const Val whole = from + (to - from) / kLanes * kLanes;
-  Val acc = b.loop(from, whole, b.const_i64(kLanes), {b.full(neutral(kind), 1, kLanes)}, [&](Val at, const Builder::Vals& c) {
-    return Builder::Vals{join(b, kind, c[0], element(at, {}))};
-  })[0];
-  // At most one more tile, of the lanes that are left.
-  acc = b.loop(whole, to, b.const_i64(kLanes), {acc}, [&](Val at, const Builder::Vals& c) {
-    return Builder::Vals{join(b, kind, c[0], element(at, to - at))};
-  })[0];
-  return b.reduce(acc, 1, tree(kind));
-}
-
 // x[rows, n] contiguous; program (row, chunk) -> out[row, chunk].
 lang::Function make_row(Reduce kind) {
   Builder b(kind == Reduce::kSum ? "row_sum" : "row_max");
@@ -41,7 +28,7 @@ lang::Function make_row(Reduce kind) {
   const Val row = b.program_id(0), chunk = b.program_id(1);
   const Val from = chunk * double(kRowChunk);
   const Val to = b.min(from + double(kRowChunk), n);
-  const Val r = lanes_reduce(b, from, to, kind, [&](Val at, Val limit) {
+  const Val r = range_reduce(b, from, to, kind, [&](Val at, Val limit) {
     TileAccess a{.rows = 1, .cols = kLanes, .other = neutral(kind)};
     a.col_limit = limit;
     return b.load(x, row * n + at, a);
@@ -124,14 +111,26 @@ lang::Function make_argmax() {
 
 }  // namespace
 
+Val range_reduce(Builder& b, Val from, Val to, Reduce kind, const std::function<Val(Val, Val)>& element) {
+  const Val whole = from + (to - from) / kLanes * kLanes;
+  Val acc = b.loop(from, whole, b.const_i64(kLanes), {b.full(neutral(kind), 1, kLanes)}, [&](Val at, const Builder::Vals& c) {
+    return Builder::Vals{join(b, kind, c[0], element(at, {}))};
+  })[0];
+  // At most one more tile, of the lanes that are left.
+  acc = b.loop(whole, to, b.const_i64(kLanes), {acc}, [&](Val at, const Builder::Vals& c) {
+    return Builder::Vals{join(b, kind, c[0], element(at, to - at))};
+  })[0];
+  return b.reduce(acc, 1, tree(kind));
+}
+
 Val row_reduce(Builder& b, Val n, Reduce kind, const std::function<Val(Val, Val)>& element) {
   const Val partial = b.scratch(Mem::f32, kRowChunk);
   const Val chunks = b.max((n + double(kRowChunk - 1)) / double(kRowChunk), b.const_i64(1));
   b.each(b.const_i64(0), chunks, b.const_i64(1), [&](Val chunk) {
     const Val from = chunk * double(kRowChunk);
-    b.store(partial, chunk, lanes_reduce(b, from, b.min(from + double(kRowChunk), n), kind, element));
+    b.store(partial, chunk, range_reduce(b, from, b.min(from + double(kRowChunk), n), kind, element));
   });
-  return lanes_reduce(b, b.const_i64(0), chunks, kind, [&](Val at, Val limit) {
+  return range_reduce(b, b.const_i64(0), chunks, kind, [&](Val at, Val limit) {
     TileAccess a{.rows = 1, .cols = kLanes, .other = neutral(kind)};
     a.col_limit = limit;
     return b.load(partial, at, a);

@@ -24,6 +24,9 @@ void lower_argmax(Lowering& l, const std::vector<int64_t>& dims);
 // Inside a kernel: the row reduction of n elements; `element(at, limit)` gives the tile of 16 elements from `at` on, `limit` empty or
 // the number of them that exist (others must be the neutral element). n <= 4096 * 4096.
 lang::Val row_reduce(lang::Builder& b, lang::Val n, Reduce kind, const std::function<lang::Val(lang::Val at, lang::Val limit)>& element);
+// The same over [from, to) of a row, without chunks.
+lang::Val range_reduce(lang::Builder& b, lang::Val from, lang::Val to, Reduce kind,
+                       const std::function<lang::Val(lang::Val at, lang::Val limit)>& element);
 // Calls body(at, limit) for the tiles of a row of n elements.
 void for_row(lang::Builder& b, lang::Val n, const std::function<void(lang::Val at, lang::Val limit)>& body);
 

@@ -14,6 +14,7 @@ using lang::Mem;
 using lang::TileAccess;
 using lang::Val;
 
+constexpr int64_t kVocabularyBlock = 1024;  // the unit of cross-entropy's order
 constexpr float kLowest = -std::numeric_limits<float>::infinity();
 
 // A row of float32 at base: reads and writes tiles of 16.
@@ -22,6 +23,8 @@ struct Row {
   Val pointer, base;
   Val read(Val at, Val limit, double other = 0) const { return b.load(pointer, base + at, access(limit, other)); }
   void write(Val at, Val limit, Val tile) const { b.store(pointer, base + at, tile, access(limit, 0)); }
+  // Asks for the same place of the next row, so that memory works while this row is gone over again.
+  void prefetch_next(Val at, Val n) const { b.prefetch(pointer, base + n + at); }
   static TileAccess access(Val limit, double other) {
     TileAccess a{.rows = 1, .cols = kLanes, .other = other};
     a.col_limit = limit;
@@ -49,12 +52,16 @@ lang::Function make_norm(bool centred) {
   }
   auto centre = [&](Val v) { return centred ? v - mean : v; };
   const Val squares = row_reduce(b, n, Reduce::kSum, [&](Val at, Val limit) {
+    if (centred) in.prefetch_next(at, n);
     const Val d = centre(in.read(at, limit));
     return only(b, d * d, centred ? limit : Val{});
   });
   const Val rstd = b.const_f32(1) / b.sqrt(squares / count + eps);
   b.store(rstd_out, row, rstd);
-  for_row(b, n, [&](Val at, Val limit) { out.write(at, limit, centre(in.read(at, limit)) * rstd); });
+  for_row(b, n, [&](Val at, Val limit) {
+    if (!centred) in.prefetch_next(at, n);
+    out.write(at, limit, centre(in.read(at, limit)) * rstd);
+  });
   return b.finish();
 }
 
@@ -64,12 +71,17 @@ lang::Function make_softmax(bool logarithm) {
   const Val base = b.program_id(0) * n;
   const Row in{b, x, base}, out{b, y, base};
   const Val m = row_reduce(b, n, Reduce::kMax, [&](Val at, Val limit) { return in.read(at, limit, kLowest); });
-  const Val total = row_reduce(b, n, Reduce::kSum, [&](Val at, Val limit) { return lang::exp(b, in.read(at, limit, kLowest) - m); });
+  const Val total = row_reduce(b, n, Reduce::kSum, [&](Val at, Val limit) {
+    in.prefetch_next(at, n);
+    const Val e = lang::exp_of_nonpositive(b, in.read(at, limit, kLowest) - m);
+    if (!logarithm) out.write(at, limit, e);
+    return e;
+  });
   if (logarithm) {
     const Val shift = m + lang::log(b, total);
     for_row(b, n, [&](Val at, Val limit) { out.write(at, limit, in.read(at, limit) - shift); });
   } else {
-    for_row(b, n, [&](Val at, Val limit) { out.write(at, limit, lang::exp(b, in.read(at, limit) - m) / total); });
+    for_row(b, n, [&](Val at, Val limit) { out.write(at, limit, out.read(at, limit) / total); });
   }
   return b.finish();
 }
@@ -80,9 +92,18 @@ lang::Function make_cross_entropy() {
             lse_out = b.pointer("lse", Mem::f32), n = b.i64("n"), ignored = b.i64("ignored");
   const Val row = b.program_id(0);
   const Row in{b, x, row * n};
-  const Val m = row_reduce(b, n, Reduce::kMax, [&](Val at, Val limit) { return in.read(at, limit, kLowest); });
-  const Val total = row_reduce(b, n, Reduce::kSum, [&](Val at, Val limit) { return lang::exp(b, in.read(at, limit, kLowest) - m); });
-  const Val lse = m + lang::log(b, total);
+  // Block after block of the vocabulary, so that each is read from memory once: the sum so far shrinks as the maximum grows.
+  const Builder::Vals whole = b.loop(
+      b.const_i64(0), n, b.const_i64(kVocabularyBlock), {b.full(kLowest, 1, 1), b.full(0, 1, 1)}, [&](Val from, const Builder::Vals& c) {
+        const Val to = b.min(from + double(kVocabularyBlock), n);
+        const Val m = b.max(c[0], range_reduce(b, from, to, Reduce::kMax, [&](Val at, Val limit) { return in.read(at, limit, kLowest); }));
+        const Val sum = range_reduce(b, from, to, Reduce::kSum, [&](Val at, Val limit) {
+          b.prefetch(x, in.base + at + double(kVocabularyBlock));
+          return lang::exp_of_nonpositive(b, in.read(at, limit, kLowest) - m);
+        });
+        return Builder::Vals{m, c[1] * lang::exp_of_nonpositive(b, c[0] - m) + sum};
+      });
+  const Val lse = whole[0] + lang::log(b, whole[1]);
   b.store(lse_out, row, lse);
   const Val target = b.load(targets, row);
   b.when(b.cmp_eq(target, ignored), [&] { b.store(loss, row, b.const_f32(0)); },
