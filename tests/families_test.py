@@ -182,6 +182,21 @@ class FamiliesTest(unittest.TestCase):
             once, again = (generate(self.model, "--temperature", "1", "--seed", "3", "--weights", weights, matrices=weights) for _ in range(2))
             self.assertEqual(once, again)
 
+    def test_a_new_model_of_the_family_is_trained_from_its_sizes(self):
+        with open(self.path("new.toml"), "w", encoding="utf-8") as f:
+            f.write(f'[model]\nfamily = "qwen2"\nlayers = 1\nheads = 4\nkv_heads = 2\nwidth = 32\nhidden = 48\ncontext = 32\n[data]\ntext = "{self.path("text")}"\n'
+                    'length = 16\nbatch = 2\n[train]\nsteps = 3\n[evaluate]\nbatches = 1\n[schedule]\nlr = 0.01\n')
+        with open(self.path("text"), "w", encoding="utf-8") as f:
+            f.write("the quick brown fox jumps over the lazy dog. " * 50)
+        subprocess.run([BGL, "train", self.path("new.toml"), "--out", self.path("run")], check=True, capture_output=True)
+        with open(self.path("run/model/config.json"), encoding="utf-8") as f:
+            self.assertEqual(json.load(f)["model_type"], "qwen2")
+        names = read_tensors(self.path("run/model"))
+        biases = [n for n in names if n.endswith(".bias")]
+        self.assertEqual(sorted(biases), [f"model.layers.0.self_attn.{p}_proj.bias" for p in "kqv"])
+        text = subprocess.run([BGL, "generate", self.path("run/model"), "--prompt", "the", "--steps", "5"], check=True, capture_output=True).stdout
+        self.assertTrue(text.startswith(b"the"))
+
     def test_export_keeps_every_byte(self):
         before = read_tensors(self.model)
         text = generate(self.model, "--temperature", "0")

@@ -9,7 +9,7 @@ import tempfile
 import time
 
 BGL, EXAMPLES = sys.argv[1:3]
-TIMES = {"tokens_per_s", "eval_seconds", "memory_bytes", "peak_share"}
+TIMES = {"tokens_per_s", "eval_seconds", "memory_bytes", "peak_share", "process_bytes", "expected_process_bytes"}
 
 
 def command(folder, text):

@@ -31,7 +31,7 @@ json number_or_null(const std::optional<double>& v) { return v ? json(*v) : json
 
 Status bench(const std::string& name, const std::string& argument, const std::string& file, int64_t files) {
   // The processes that benchmarks start themselves.
-  if (name == "jit-step") return print_jit_counters();
+  if (name == "jit-step") return print_jit_counters(argument);
   if (name == "gpt2-steps") return answer_gpt2_steps(argument);
   if (name == "gemm-peer") return answer_gemm_requests(argument);
   if (!argument.empty()) return invalid_argument("'{}' after '{}': one benchmark at a time", argument, name);

@@ -8,6 +8,7 @@
 
 #include "base/status.h"
 #include "lang/measure.h"
+#include "train/options.h"
 
 namespace bgl::cli {
 
@@ -31,10 +32,12 @@ BenchResults bench_prep(const lang::Rates& rates);
 BenchResults bench_tokenizer(const lang::Rates& rates);
 // With a lake of `files` files of 1 to 10 KB.
 BenchResults bench_lake(int64_t files);
-// One training step in this process, for bench_jit's second process: prints what was compiled.
-Status print_jit_counters();
+// The processes of bench_jit: `what` is done, and what was compiled for it printed as JSON.
+Status print_jit_counters(const std::string& what);
 // Tokens a second of a run of the character model with `steps` steps, in the folder `dir`.
 Result<double> char_train_rate(const std::string& dir, int steps);
+// The configuration of GPT-2 124M on sequences of `length`: examples/gpt2_124m_random.toml, found from the project's root.
+Result<train::TrainOptions> gpt2_options(const std::string& length);
 // GPT-2 124M on sequences of `length`, in a process of bench_train: answers "step" with "SECONDS LOSS ANONYMOUS_BYTES_AT_MOST ours",
 // and "floor F32_FLOPS BYTES_PER_S" with the seconds that a step would take at these rates (profile/roofline.h).
 Status answer_gpt2_steps(const std::string& length);

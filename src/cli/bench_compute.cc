@@ -1,12 +1,7 @@
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
-#include <nlohmann/json.hpp>
 #include <optional>
 
-#include "base/env.h"
 #include "cli/bench.h"
 #include "cli/peer_process.h"
 #include "compiler/compile.h"
@@ -17,7 +12,6 @@
 namespace bgl::cli {
 namespace {
 
-using nlohmann::json;
 using ops::Value;
 
 Value leaf(const ops::Shape& shape, double low = -1, double high = 1) { return framework::uniform(shape, low, high).value(); }
@@ -119,42 +113,6 @@ BenchResults bench_kernels(const lang::Rates&) {
   } catch (const Error& e) {
     return e.status();
   }
-  return out;
-}
-
-Status print_jit_counters() {
-  const std::string dir = scratch_folder("jit-step");
-  const double start = seconds_now();
-  auto rate = char_train_rate(dir, 1);
-  const lang::KernelCounters c = lang::kernel_counters();
-  std::vector<double> each = c.each;
-  std::sort(each.begin(), each.end());
-  std::printf("%s\n", json{{"compiled", c.compiled}, {"from_disk", c.from_disk}, {"cpu_s", c.compile_cpu_seconds},
-                           {"median_ms", each.empty() ? 0 : 1e3 * each[each.size() / 2]}, {"worst_ms", each.empty() ? 0 : 1e3 * each.back()},
-                           {"run_s", seconds_now() - start}}.dump().c_str());
-  BGL_TRY(real_env().remove_all(dir));
-  return rate.status();
-}
-
-BenchResults bench_jit(const lang::Rates&) {
-  const std::string cache = scratch_folder("jit");
-  std::vector<BenchResult> out;
-  for (const char* kind : {"cold", "warm"}) {
-    FILE* pipe = popen(fmt::format("BGL_CACHE_DIR='{}' /proc/{}/exe bench jit-step 2>/dev/null", cache, getpid()).c_str(), "r");
-    if (!pipe) return make_status(Code::kIo, "cannot start a second process");
-    std::string text;
-    for (int c = std::fgetc(pipe); c != EOF; c = std::fgetc(pipe)) text += static_cast<char>(c);
-    if (pclose(pipe) != 0) return make_status(Code::kInternal, "the second process failed");
-    const json j = json::parse(text, nullptr, false);
-    if (!j.is_object()) return make_status(Code::kInternal, "the second process printed no figures");
-    const std::string at = std::string("jit_") + kind + "_";
-    out.push_back({.name = at + "kernels_compiled", .value = j.value("compiled", 0.0), .unit = "kernels"});
-    out.push_back({.name = at + "cpu_total", .value = j.value("cpu_s", 0.0), .unit = "s"});
-    out.push_back({.name = at + "cpu_median", .value = j.value("median_ms", 0.0), .unit = "ms"});
-    out.push_back({.name = at + "cpu_worst", .value = j.value("worst_ms", 0.0), .unit = "ms"});
-    out.push_back({.name = at + "first_step", .value = j.value("run_s", 0.0), .unit = "s"});
-  }
-  BGL_TRY(real_env().remove_all(cache));
   return out;
 }
 

@@ -209,6 +209,19 @@ Result<Memory> reader_memory(Env& env, const std::string& dir, int64_t n) {
   return Memory{after.allocated - before.allocated, after.resident - before.resident};
 }
 
+// Ingest, cold look-ups and disk beside one file each on ext4, and beside RocksDB where it is installed.
+std::vector<BenchResult> race_results(const Race& r, double files, double lookups, double disk) {
+  std::vector<BenchResult> out;
+  auto add = [&](const char* peer, double seconds, double peer_lookups, double peer_disk) {
+    out.push_back({.name = "lake_ingest", .value = files / r.lake_s, .unit = "files/s", .peer = peer, .peer_value = files / seconds});
+    out.push_back({.name = "lake_lookup_cold", .value = lookups, .unit = "files/s", .peer = peer, .peer_value = peer_lookups});
+    out.push_back({.name = "lake_disk_per_file", .value = disk, .unit = "bytes", .peer = peer, .peer_value = peer_disk});
+  };
+  add("ext4, one file each", r.ext4_s, r.ext4_lookups, r.ext4_disk);
+  if (r.has_rocksdb) add("RocksDB, one row each", r.rocksdb_s, r.rocksdb_lookups, r.rocksdb_disk);
+  return out;
+}
+
 }  // namespace
 
 BenchResults bench_lake(int64_t n) {
@@ -254,23 +267,8 @@ BenchResults bench_lake(int64_t n) {
       n, human_bytes(static_cast<double>(stat.bytes)).c_str(), race_files, kBatchFiles,
       io.direct_reads ? "past the page cache" : "through the page cache",
       dropped ? "emptied before look-ups" : "not emptied (needs root)");
-  const auto race_rate = static_cast<double>(race_files);
-  std::vector<BenchResult> out = {
-      {.name = "lake_ingest",
-       .value = race_rate / r.lake_s,
-       .unit = "files/s",
-       .peer = "ext4, one file each",
-       .peer_value = race_rate / r.ext4_s},
-      {.name = "lake_lookup_cold",
-       .value = lookups,
-       .unit = "files/s",
-       .peer = "ext4, one file each",
-       .peer_value = r.ext4_lookups},
-      {.name = "lake_disk_per_file",
-       .value = lake_disk,
-       .unit = "bytes",
-       .peer = "ext4, one file each",
-       .peer_value = r.ext4_disk},
+  std::vector<BenchResult> out = race_results(r, static_cast<double>(race_files), lookups, lake_disk);
+  const BenchResult alone[] = {
       {.name = "lake_ingest_all", .value = count / (half_s + rest_s), .unit = "files/s"},
       {.name = "lake_compact_to_4_runs", .value = compact_s, .unit = "s"},
       {.name = "lake_runs", .value = static_cast<double>(stat.runs), .unit = "runs"},
@@ -284,24 +282,7 @@ BenchResults bench_lake(int64_t n) {
       {.name = "lake_reader_allocated", .value = static_cast<double>(whole.allocated) / count, .unit = "bytes/file"},
       {.name = "lake_write_amplification", .value = amplification, .unit = "x, sealing and compaction"},
       {.name = "lake_write_amplification_log_too", .value = with_log, .unit = "x"}};
-  if (r.has_rocksdb) {
-    const std::vector<BenchResult> rows = {{.name = "lake_ingest",
-                                            .value = race_rate / r.lake_s,
-                                            .unit = "files/s",
-                                            .peer = "RocksDB, one row each",
-                                            .peer_value = race_rate / r.rocksdb_s},
-                                           {.name = "lake_lookup_cold",
-                                            .value = lookups,
-                                            .unit = "files/s",
-                                            .peer = "RocksDB, one row each",
-                                            .peer_value = r.rocksdb_lookups},
-                                           {.name = "lake_disk_per_file",
-                                            .value = lake_disk,
-                                            .unit = "bytes",
-                                            .peer = "RocksDB, one row each",
-                                            .peer_value = r.rocksdb_disk}};
-    out.insert(out.begin() + 3, rows.begin(), rows.end());
-  }
+  out.insert(out.end(), std::begin(alone), std::end(alone));
   return out;
 }
 

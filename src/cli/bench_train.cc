@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/env.h"
+#include "base/process_memory.h"
 #include "cli/bench.h"
 #include "cli/peer_process.h"
 #include "framework/random.h"
@@ -23,24 +24,6 @@ namespace {
 using nlohmann::json;
 
 constexpr int kWarmup = 2;  // steps a side that compile or fill caches
-
-
-// Bytes of anonymous memory that this process has held at once, and some file pages at most.
-double anonymous_bytes_at_most() {
-  double high = 0, file = 0;
-  if (auto status = real_env().read_file("/proc/self/status"); status.ok()) {
-    for (const auto& [key, to] : {std::pair<const char*, double*>{"VmHWM:", &high}, {"RssFile:", &file}}) {
-      if (const size_t at = status->find(key); at != std::string::npos) *to = 1024 * std::atof(status->c_str() + at + 7);
-    }
-  }
-  return high - file;
-}
-
-Result<train::TrainOptions> gpt2_options(const std::string& length) {
-  const std::string set = "data.length=" + length;
-  BGL_ASSIGN(Config config, Config::load("examples/gpt2_124m_random.toml", std::span(&set, 1)));
-  return train::TrainOptions::read(std::move(config));
-}
 
 struct StepAnswer {
   double seconds = 0, loss = 0, bytes = 0;
@@ -101,7 +84,7 @@ Status check_losses(const Side& ours, const Side& theirs) {
 
 // Appends tokens a second, of the best of `counted` steps, and bytes of memory, each beside the faster form of PyTorch.
 Status bench_gpt2(const std::string& length, int counted, const lang::Rates& rates, std::vector<BenchResult>& out) {
-  if (!real_env().exists("examples/gpt2_124m_random.toml")) return not_found("examples/gpt2_124m_random.toml: run `bgl bench train` from the project's root");
+  BGL_TRY(gpt2_options(length).status());
   std::vector<Side> torch = start_torch(length);
   BGL_ASSIGN(PeerProcess own, PeerProcess::start({"/proc/self/exe", "bench", "gpt2-steps", length}, {}));
   Side ours{std::move(own)};
@@ -148,6 +131,13 @@ Result<BenchResult> bench_char(const lang::Rates& rates) {
 
 }  // namespace
 
+Result<train::TrainOptions> gpt2_options(const std::string& length) {
+  if (!real_env().exists("examples/gpt2_124m_random.toml")) return not_found("examples/gpt2_124m_random.toml: run `bgl bench` from the project's root");
+  const std::string set = "data.length=" + length;
+  BGL_ASSIGN(Config config, Config::load("examples/gpt2_124m_random.toml", std::span(&set, 1)));
+  return train::TrainOptions::read(std::move(config));
+}
+
 // The character model on random text.
 Result<double> char_train_rate(const std::string& dir, int steps) {
   std::string text;
@@ -174,7 +164,6 @@ BenchResults bench_train(const lang::Rates& rates) {
   return out;
 }
 
-
 Status answer_gpt2_steps(const std::string& length) {
   BGL_ASSIGN(const train::TrainOptions options, gpt2_options(length));
   BGL_ASSIGN(auto source, train::open_source(options.data, nullptr, options.model.vocab, options.seed));
@@ -195,7 +184,7 @@ Status answer_gpt2_steps(const std::string& length) {
     if (recorder) {
       std::printf("%.9g\n", profile::analyse(recorder->profile(rates)).floor_seconds);
     } else {
-      std::printf("%.9g %.9g %.9g ours\n", seconds_now() - start, r.loss, anonymous_bytes_at_most());
+      std::printf("%.9g %.9g %.9g ours\n", seconds_now() - start, r.loss, static_cast<double>(process_memory().anonymous_bytes_at_most));
     }
     std::fflush(stdout);
   }

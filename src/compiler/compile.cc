@@ -155,18 +155,49 @@ Result<std::shared_ptr<const Executable>> compile(Graph graph, const Options& op
   return std::shared_ptr<const Executable>(std::move(executable));
 }
 
-Status evaluate(const std::vector<ops::Value>& values) {
+namespace {
+
+// What is not computed yet of `values`: whole nodes, for a node's outputs are computed together.
+std::vector<ops::Value> pending(const std::vector<ops::Value>& values) {
   std::vector<ops::Value> wanted;
   std::unordered_set<const ops::Node*> seen;
   for (const ops::Value& v : values) {
-    // A node's outputs are computed together.
     if (v.node->computed() || !seen.insert(v.node.get()).second) continue;
     for (size_t o = 0; o < v.node->outs.size(); ++o) wanted.push_back({v.node, static_cast<int>(o)});
   }
+  return wanted;
+}
+
+// The executable of the graph's structure, compiled where there is none. Under the cache's mutex.
+Result<std::shared_ptr<const Executable>> executable_for(Cache& c, const Graph& graph) {
+  auto& executable = c.executables[structure(graph)];
+  const bool explain = c.listener != nullptr;
+  if (!executable || (explain && !executable->explanation)) {
+    const double start = thread_seconds();
+    BGL_ASSIGN(executable, compile(graph, {.fuse = !eager(), .explain = explain}));
+    c.counters.graphs_compiled++;
+    c.counters.compile_seconds += thread_seconds() - start;
+  }
+  return executable;
+}
+
+}  // namespace
+
+Result<MemoryReport> prepare(const std::vector<ops::Value>& values) {
+  const std::vector<ops::Value> wanted = pending(values);
+  if (wanted.empty()) return MemoryReport();
+  Cache& c = cache();
+  std::lock_guard lock(c.mutex);
+  BGL_ASSIGN(const auto executable, executable_for(c, capture(wanted)));
+  return executable->memory;
+}
+
+Status evaluate(const std::vector<ops::Value>& values) {
+  const std::vector<ops::Value> wanted = pending(values);
   if (wanted.empty()) return Status();
   Cache& c = cache();
   std::lock_guard lock(c.mutex);
-  Graph graph = capture(wanted);
+  const Graph graph = capture(wanted);
   std::vector<std::shared_ptr<ops::Buffer>> leaves;
   std::vector<double> scalars;
   std::vector<uint8_t> types;
@@ -175,20 +206,10 @@ Status evaluate(const std::vector<ops::Value>& values) {
     scalars.push_back(n->scalar);
     types.push_back(static_cast<uint8_t>(n->outs[0].dtype));
   }
-  auto& executable = c.executables[structure(graph)];
-  const bool explain = c.listener != nullptr;
-  if (!executable || (explain && !executable->explanation)) {
-    const double start = thread_seconds();
-    auto compiled = compile(std::move(graph), {.fuse = !eager(), .explain = explain});
-    if (!compiled.ok()) return compiled.status();
-    executable = std::move(compiled).value();
-    c.counters.graphs_compiled++;
-    c.counters.compile_seconds += thread_seconds() - start;
-  }
+  BGL_ASSIGN(c.last, executable_for(c, graph));
   c.counters.graphs_run++;
-  c.last = executable;
   try {
-    BGL_ASSIGN(auto buffers, run(*executable, leaves, scalars, types, c.listener));
+    BGL_ASSIGN(auto buffers, run(*c.last, leaves, scalars, types, c.listener));
     for (size_t i = 0; i < wanted.size(); ++i) wanted[i].node->buffers.resize(wanted[i].node->outs.size());
     for (size_t i = 0; i < wanted.size(); ++i) wanted[i].node->buffers[static_cast<size_t>(wanted[i].index)] = std::move(buffers[i]);
   } catch (const Error& e) {
@@ -204,14 +225,6 @@ Status evaluate(const std::vector<ops::Value>& values) {
 Counters counters() {
   std::lock_guard lock(cache().mutex);
   return cache().counters;
-}
-MemoryReport largest_plan() {
-  std::lock_guard lock(cache().mutex);
-  MemoryReport largest;
-  for (const auto& [structure, executable] : cache().executables) {
-    if (executable && executable->memory.arena_bytes >= largest.arena_bytes) largest = executable->memory;
-  }
-  return largest;
 }
 std::shared_ptr<const Executable> last_executable() {
   std::lock_guard lock(cache().mutex);

@@ -25,6 +25,10 @@ bool eager();
 // whole process. Thread-safe; one graph runs at a time.
 Status evaluate(const std::vector<ops::Value>& values);
 
+// Does what evaluate(values) does before it runs: plans memory and compiles the kernels, for evaluate() to find. Nothing is computed.
+// Returns where the bytes will be; zeros when nothing waits.
+Result<MemoryReport> prepare(const std::vector<ops::Value>& values);
+
 // Runs what `values` wait for operator by operator and describes the first one whose result holds a NaN or an infinity ("exp at
 // h.3/attention made inf at element 17"); empty when there is none. For finding out why a run went wrong: slow, keeps everything.
 std::string first_non_finite(const std::vector<ops::Value>& values);
@@ -35,8 +39,6 @@ struct Counters {
   double compile_seconds = 0;
 };
 Counters counters();
-// The memory plan with the largest arena of all graphs that this process compiled.
-MemoryReport largest_plan();
 // The executable that ran last in this process: for reports and `bgl explain`.
 std::shared_ptr<const Executable> last_executable();
 // While set, run() reports every step to it, and what runs has an explanation: what was compiled without one is compiled again.

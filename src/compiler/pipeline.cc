@@ -13,11 +13,7 @@ namespace {
 
 constexpr const char* kOptionalPasses[] = {"common", "transpose", "fuse"};
 
-#ifdef NDEBUG
-constexpr bool kAlwaysVerify = false;
-#else
-constexpr bool kAlwaysVerify = true;
-#endif
+constexpr bool kAlwaysVerify = BGL_ALWAYS_VERIFY;  // in builds of type Debug
 
 std::string environment(const char* name) {
   const char* value = std::getenv(name);

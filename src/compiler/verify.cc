@@ -15,6 +15,10 @@ std::string node_name(const Graph& graph, int node) {
 
 std::string meta_text(const ops::TensorMeta& m) { return ops::dtype_name(m.dtype) + ops::shape_text(m.shape); }
 
+bool computes(const GraphNode& n) {
+  return !n.dead && n.leaf < 0 && n.scalar < 0 && (!n.op || n.op->op_class != ops::OpClass::kView);
+}
+
 class Verifier {
  public:
   explicit Verifier(const Graph& graph) : graph_(graph) {}
@@ -29,7 +33,8 @@ class Verifier {
       BGL_TRY(node(static_cast<int>(i)));
     }
     for (const Ref& r : graph_.outputs) BGL_TRY(output(r));
-    return graph_.access.empty() ? Status() : accesses();
+    if (!graph_.access.empty()) BGL_TRY(accesses());
+    return everything_is_needed();
   }
 
  private:
@@ -48,7 +53,12 @@ class Verifier {
         return broken(i, "reads output {} of %{}, which has {}", r.out, r.node, at(r.node).outs.size());
       }
     }
+    if (n.leaf >= 0 && n.scalar >= 0) return broken(i, "is number {} too", n.scalar);
     if (n.leaf >= 0) return leaf(i);
+    const bool is_number = n.op && n.op->op_class == ops::OpClass::kScalar;
+    if (is_number && n.scalar < 0) return broken(i, "is no number of the graph");
+    if (!is_number && n.scalar >= 0) return broken(i, "is number {} of the graph", n.scalar);
+    if (n.op && n.op->op_class == ops::OpClass::kLeaf) return broken(i, "is no leaf of the graph");
     if (n.scalar >= 0 && n.scalar >= static_cast<int>(graph_.scalars.size()))
       return broken(i, "number {} of {}", n.scalar, graph_.scalars.size());
     return n.op ? application(i) : copy(i);
@@ -81,7 +91,12 @@ class Verifier {
     if (n.inputs.size() != n.source->inputs.size())
       return broken(i, "reads {} values, its source {}", n.inputs.size(), n.source->inputs.size());
     std::vector<ops::TensorMeta> in, outs;
-    for (const Ref& r : n.inputs) in.push_back(graph_.meta(r));
+    // Attributes name dims, so that a shape rule may rely on ranks.
+    for (size_t k = 0; k < n.inputs.size(); ++k) {
+      in.push_back(graph_.meta(n.inputs[k]));
+      const ops::Shape &mine = in[k].shape, &meant = n.source->inputs[k].meta().shape;
+      if (mine.size() != meant.size()) return broken(i, "operand {} is {}, for its source it was {}", k, ops::shape_text(mine), ops::shape_text(meant));
+    }
     try {
       outs = n.op->infer(in, n.source->attrs);
     } catch (const Error& e) {
@@ -103,6 +118,22 @@ class Verifier {
     if (r.out < 0 || r.out >= static_cast<int>(n.outs.size()))
       return broken(r.node, "output {} is returned, of {}", r.out, n.outs.size());
     if (n.leaf >= 0 && graph_.donated[static_cast<size_t>(n.leaf + r.out)]) return broken(r.node, "is returned and donated");
+    return Status();
+  }
+
+  Status everything_is_needed() const {
+    std::vector<bool> needed(graph_.nodes.size(), false);
+    for (const Ref& r : graph_.outputs) needed[static_cast<size_t>(r.node)] = true;
+    for (size_t i = graph_.nodes.size(); i-- > 0;) {  // users before what they use
+      const GraphNode& n = graph_.nodes[i];
+      if (n.dead) continue;
+      if (!needed[i] && computes(n)) return broken(static_cast<int>(i), "computes what no result needs");
+      if (!needed[i]) continue;
+      for (const Ref& r : n.inputs) {
+        needed[static_cast<size_t>(r.node)] = true;
+        if (!graph_.access.empty()) needed[static_cast<size_t>(root_of(r).node)] = true;  // what the bytes lie in may be a copy
+      }
+    }
     return Status();
   }
 
@@ -132,6 +163,10 @@ class Verifier {
       if (!is_view) return broken(self.node, "is no view and lies in %{}", a.root.node);
       if (a.root.node < 0 || a.root.node >= self.node)
         return broken(self.node, "lies in %{}, which does not stand before it", a.root.node);
+      if (at(a.root.node).dead) return broken(self.node, "lies in %{}, which is dead", a.root.node);
+      if (a.root.out < 0 || a.root.out >= static_cast<int>(at(a.root.node).outs.size())) {
+        return broken(self.node, "lies in output {} of %{}, which has {}", a.root.out, a.root.node, at(a.root.node).outs.size());
+      }
       if (root_of(a.root) != a.root) return broken(self.node, "lies in %{}, which is a view itself", a.root.node);
     } else if (is_view) {
       return broken(self.node, "is a view of nothing");
@@ -140,6 +175,8 @@ class Verifier {
       return broken(self.node, "is {}, its layout {}", ops::shape_text(graph_.meta(self).shape),
                     ops::shape_text(a.layout.shape));
     }
+    if (a.layout.strides.size() != a.layout.shape.size())
+      return broken(self.node, "its layout has {} sizes and {} strides", a.layout.shape.size(), a.layout.strides.size());
     if (ops::numel(a.layout.shape) == 0) return Status();
     int64_t low = a.layout.offset, high = a.layout.offset;
     for (size_t d = 0; d < a.layout.shape.size(); ++d) {
@@ -154,10 +191,6 @@ class Verifier {
   const Graph& graph_;
 };
 
-bool computes(const GraphNode& n) {
-  return !n.dead && n.leaf < 0 && n.scalar < 0 && (!n.op || n.op->op_class != ops::OpClass::kView);
-}
-
 // The members by themselves; fills `group_of`.
 Status verify_members(const Graph& graph, std::span<const Group> groups, std::vector<int>& group_of) {
   for (size_t g = 0; g < groups.size(); ++g) {
@@ -171,6 +204,8 @@ Status verify_members(const Graph& graph, std::span<const Group> groups, std::ve
         return internal_error("group {} holds %{}, of {} nodes", g, n, graph.nodes.size());
       const GraphNode& node = graph.nodes[static_cast<size_t>(n)];
       if (!computes(node)) return internal_error("group {} holds {}, which computes nothing", g, node_name(graph, n));
+      if (!groups[g].elementwise && (!node.op || node.op->op_class == ops::OpClass::kElementwise))
+        return internal_error("group {} is not elementwise and holds {}", g, node_name(graph, n));
       if (k > 0 && members[k - 1] >= n) return internal_error("group {}: %{} stands before %{}", g, members[k - 1], n);
       if (group_of[static_cast<size_t>(n)] >= 0)
         return internal_error("{} is in groups {} and {}", node_name(graph, n), group_of[static_cast<size_t>(n)], g);

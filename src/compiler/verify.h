@@ -10,7 +10,9 @@ namespace bgl::compiler {
 
 // The rules of a graph:
 //   - a node is a leaf, a run-time number, an operator with its source, or a copy, and only one of these;
+//   - it reads values of as many dims as its source does, for its attributes name dims;
 //   - it reads living nodes that stand before it, and outputs they have; graph outputs are such too;
+//   - what computes is needed by a graph output;
 //   - its results have the types and shapes that its operator's shape rule gives; a copy's are its operand's;
 //   - a leaf's types are those of its values; a leaf that is an output is not donated;
 //   - once the view pass has filled `access`: every value lies in a root that stands before it or is itself, within its

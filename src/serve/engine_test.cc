@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "framework/random.h"
+#include "lang/kernel.h"
 #include "serve/page_pool.h"
 
 namespace bgl::serve {
@@ -88,6 +89,24 @@ TEST(Engine, PiecesOfThePromptAndTheCacheChangeNothing) {
       EXPECT_EQ((*engine)->stats().cached_prompt_tokens, again * 128);
     }
   }
+}
+
+TEST(Engine, ManyLengthsOfPromptsCompileAHandfulOfKernels) {
+  const auto model = tiny();
+  model->requires_grad_(false);
+  const auto kernels = [] { return lang::kernel_counters().compiled + lang::kernel_counters().from_disk; };
+  int64_t first = 0;
+  for (int64_t i = 0; i < 60; ++i) {
+    const int64_t length = 1 + (63 + i * 7) % 180;
+    const auto engine = Engine::create(*model, {.max_running = 1, .max_waiting = 1, .context = length + 2});
+    ASSERT_TRUE(engine.ok()) << engine.status().message();
+    Request r;
+    r.prompt.assign(static_cast<size_t>(length), static_cast<int32_t>(i));
+    r.max_tokens = 2;
+    EXPECT_EQ(submit(**engine, std::move(r)).promise->get_future().get().size(), 2u);
+    if (i == 0) first = kernels();
+  }
+  EXPECT_LE(kernels() - first, 12);
 }
 
 TEST(Engine, AFullQueueRefusesAndSaysSo) {

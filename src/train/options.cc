@@ -6,22 +6,23 @@ namespace {
 void read_model(Config& c, models::ModelConfig& m) {
   using models::Activation;
   const std::string family = c.get("model.family", "gpt2");
-  if (family != "gpt2" && family != "llama") c.reject("model.family", "is '" + family + "': choose gpt2 or llama");
-  const bool llama = family == "llama";
-  m.family = llama ? models::Family::kLlama : models::Family::kGpt2;
+  if (family != "gpt2" && family != "llama" && family != "qwen2") c.reject("model.family", "is '" + family + "': choose gpt2, llama or qwen2");
+  const bool qwen2 = family == "qwen2", rotary = qwen2 || family == "llama";
+  m.family = qwen2 ? models::Family::kQwen2 : rotary ? models::Family::kLlama : models::Family::kGpt2;
   m.layers = c.get_in("model.layers", 4, 1, 1000);
   m.heads = c.get_in("model.heads", 4, 1, 1024);
-  m.kv_heads = llama ? c.get_in("model.kv_heads", m.heads, 1, 1024) : m.heads;
+  m.kv_heads = rotary ? c.get_in("model.kv_heads", m.heads, 1, 1024) : m.heads;
   m.width = c.get_in("model.width", 128, 1, 1 << 20);
-  m.hidden = c.get_in("model.hidden", llama ? m.width * 8 / 3 / 32 * 32 + 32 : 4 * m.width, 1, 1 << 22);
+  m.hidden = c.get_in("model.hidden", rotary ? m.width * 8 / 3 / 32 * 32 + 32 : 4 * m.width, 1, 1 << 22);
   m.context = c.get_in("model.context", 256, 1, 1 << 20);
   m.vocab = c.get_in("model.vocab", 0, 0, 1 << 24);  // 0: the tokenizer's
-  m.bias = llama ? false : c.get("model.bias", true);
+  m.bias = rotary ? false : c.get("model.bias", true);
   m.tied = c.get("model.tied", true);
-  m.dropout = llama ? 0 : c.get_in("model.dropout", 0.0, 0.0, 1.0);
-  m.norm_eps = c.get_in("model.norm_eps", 1e-5, 0.0, 1.0);
-  if (llama) {
-    m.rope_theta = c.get_in("model.rope_theta", 10000.0, 1.0, 1e9);
+  m.dropout = rotary ? 0 : c.get_in("model.dropout", 0.0, 0.0, 1.0);
+  m.attention_bias = qwen2;
+  m.norm_eps = c.get_in("model.norm_eps", qwen2 ? 1e-6 : 1e-5, 0.0, 1.0);
+  if (rotary) {
+    m.rope_theta = c.get_in("model.rope_theta", qwen2 ? 1e6 : 1e4, 1.0, 1e9);
     m.activation = Activation::kSilu;
   } else {
     const std::string a = c.get("model.activation", "gelu");

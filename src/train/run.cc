@@ -9,8 +9,8 @@
 
 #include "base/env.h"
 #include "base/log.h"
+#include "base/process_memory.h"
 #include "base/progress.h"
-#include "compiler/compile.h"
 #include "framework/random.h"
 #include "lang/kernel.h"
 #include "lang/measure.h"
@@ -72,6 +72,7 @@ struct Run {
   lang::Rates machine;
   std::vector<double> rates;  // tokens a second of every step
   std::optional<profile::Recorder> recorder;
+  int64_t expected_bytes = 0;  // of anonymous memory, while steps run
 };
 
 // The model and the data, in the order in which torch's programs draw: data is opened without drawing, weights are drawn, then batches.
@@ -168,12 +169,18 @@ double flops_per_token(const models::Model& model, int64_t block) {
          12.0 * static_cast<double>(c.layers * c.heads * c.head_width) * static_cast<double>(block);
 }
 
-// Where the bytes of a step are, of its largest graph.
-void tell_memory() {
-  const compiler::MemoryReport m = compiler::largest_plan();
-  std::fprintf(stderr, "memory plan: arena %s (lower bound %s), results %s, parameters and data %s\n", human_bytes(static_cast<double>(m.arena_bytes)).c_str(),
-               human_bytes(static_cast<double>(m.lower_bound_bytes)).c_str(), human_bytes(static_cast<double>(m.output_bytes)).c_str(),
-               human_bytes(static_cast<double>(m.leaf_bytes)).c_str());
+// Says what the run will take before it takes it. What the process holds apart from tensors is measured: compiled kernels, the compiler,
+// the data.
+Status tell_memory(Run& run, Trainer& trainer) {
+  BGL_ASSIGN(const StepMemory m, trainer.prepare(run.next));
+  ops::Buffer::trim();
+  const int64_t overhead = std::max<int64_t>(0, process_memory().anonymous_bytes - static_cast<int64_t>(ops::Buffer::live_bytes()));
+  run.expected_bytes = m.total() + overhead;
+  const auto text = [](int64_t bytes) { return human_bytes(static_cast<double>(bytes)); };
+  std::fprintf(stderr, "memory: parameters %s, gradients %s, optimizer %s, values inside the step %s (lower bound %s), the process itself %s: %s in all\n",
+               text(m.parameters).c_str(), text(m.gradients).c_str(), text(m.optimizer).c_str(), text(m.arena).c_str(), text(m.arena_lower_bound).c_str(),
+               text(overhead).c_str(), text(run.expected_bytes).c_str());
+  return Status();
 }
 
 Status one_step(Run& run, Trainer& trainer, RunLog& log, RunSummary& summary, Progress& progress) {
@@ -194,6 +201,10 @@ Status one_step(Run& run, Trainer& trainer, RunLog& log, RunSummary& summary, Pr
   const double share = peak > 0 ? flops_per_token(*run.loaded.model, run.options.data.block) * rate / peak : 0;
   if (share > 0) line["peak_share"] = share;
   line["memory_bytes"] = ops::Buffer::peak_bytes();
+  if (run.rates.size() == 2) {  // by now everything has been allocated once
+    line["expected_process_bytes"] = run.expected_bytes;
+    line["process_bytes"] = process_memory().anonymous_bytes;
+  }
   BGL_TRY(log.write(line.dump()));
   ++run.step;
   progress.update(run.step, fmt::format("loss {:.4f}{}  |g| {:.2f}  {:.0f} tokens/s{}  {}", r.loss,
@@ -240,7 +251,7 @@ bool already_done(const std::string& dir, const TrainOptions& o, RunSummary& sum
 
 Result<RunSummary> run_training(const TrainOptions& options, const std::string& run_dir, const RunExtras& extras) {
   Env& env = real_env();
-  Run run{options, run_dir, {}, {}, {}, {}, 0, {}, {}, {}};
+  Run run{options, run_dir, {}, {}, {}, {}, 0, {}, {}, {}, 0};
   RunSummary summary;
   BGL_TRY(env.make_dirs(run_dir));
   auto lock = env.lock_file(join_path(run_dir, "lock"), lock_holder_text(env));
@@ -269,6 +280,7 @@ Result<RunSummary> run_training(const TrainOptions& options, const std::string& 
     const profile::RecorderOptions plan;
     run.recorder.emplace(profile::RecorderOptions{.warmup = std::min(plan.warmup, options.steps - run.step - 1), .steps = plan.steps});
   }
+  if (run.step < options.steps) BGL_TRY(tell_memory(run, trainer));
   Progress progress(options.name, options.steps);
   progress.update(run.step);
   while (true) {
@@ -276,7 +288,6 @@ Result<RunSummary> run_training(const TrainOptions& options, const std::string& 
     if (last || (options.eval_every > 0 && run.step % options.eval_every == 0)) BGL_TRY(evaluate(run, log, summary));
     if (last) break;
     BGL_TRY(one_step(run, trainer, log, summary, progress));
-    if (run.rates.size() == 1) tell_memory();
     BGL_TRY(save_profile(run, summary, false));
     if (options.checkpoint_every > 0 && run.step % options.checkpoint_every == 0) BGL_TRY(save_checkpoint(run, trainer));
   }

@@ -4,6 +4,7 @@
 
 #include "compiler/compile.h"
 #include "framework/functional.h"
+#include "framework/random.h"
 
 namespace bgl::train {
 namespace {
@@ -31,6 +32,8 @@ Tensor mean_loss(models::Model& model, const std::vector<Batch>& batches) {
   return total / static_cast<double>(std::max<int64_t>(counted, 1));
 }
 
+int64_t bytes_of(const Tensor& t) { return t.numel() * ops::dtype_size(t.dtype()); }
+
 }  // namespace
 
 Trainer::Trainer(models::Model& model, const TrainOptions& options) : model_(model), options_(options) {
@@ -45,16 +48,43 @@ Trainer::Trainer(models::Model& model, const TrainOptions& options) : model_(mod
   }
 }
 
+Trainer::Pending Trainer::forward_and_backward(const std::vector<Batch>& micro_batches) {
+  model_.train();
+  Pending p{mean_loss(model_, micro_batches), {}, {}};
+  p.loss.backward();
+  p.clip = framework::clip_grad_norm(trained_, options_.clip > 0 ? options_.clip : 1e30);
+  p.wanted = {p.loss, p.clip.norm, p.clip.scale};
+  for (const Tensor& t : trained_) {
+    if (t.grad().defined()) p.wanted.push_back(t.grad());
+  }
+  return p;
+}
+
+Result<StepMemory> Trainer::prepare(const std::vector<Batch>& micro_batches) {
+  try {
+    const std::string random_state = ops::default_generator().state();
+    StepMemory m;
+    {
+      const Pending pending = forward_and_backward(micro_batches);
+      std::vector<ops::Value> values;
+      for (const Tensor& t : pending.wanted) values.push_back(t.value());
+      BGL_ASSIGN(const compiler::MemoryReport plan, compiler::prepare(values));
+      m.arena = plan.arena_bytes, m.arena_lower_bound = plan.lower_bound_bytes;
+    }
+    for (const Tensor& p : trained_) m.gradients += p.grad().defined() ? bytes_of(p) : 0;
+    for (const Tensor& p : model_.parameters()) m.parameters += p.requires_grad() || p.buffer()->writable() ? bytes_of(p) : 0;
+    for (const framework::StateTensor& s : optimizer_->state()) m.optimizer += bytes_of(s.tensor);
+    optimizer_->zero_grad();
+    BGL_TRY(ops::default_generator().set_state(random_state));
+    return m;
+  } catch (const Error& e) {
+    return e.status();
+  }
+}
+
 Result<StepResult> Trainer::step(const std::vector<Batch>& micro_batches, double lr) {
   try {
-    model_.train();
-    const Tensor loss = mean_loss(model_, micro_batches);
-    loss.backward();
-    framework::Clip clip = framework::clip_grad_norm(trained_, options_.clip > 0 ? options_.clip : 1e30);
-    std::vector<Tensor> wanted = {loss, clip.norm, clip.scale};
-    for (const Tensor& p : trained_) {
-      if (p.grad().defined()) wanted.push_back(p.grad());
-    }
+    const auto [loss, clip, wanted] = forward_and_backward(micro_batches);
     framework::eval(wanted);
     StepResult r{loss.item(), clip.norm.item(), 0};
     for (const Batch& b : micro_batches) r.tokens += b.x.numel();

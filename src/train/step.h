@@ -19,15 +19,34 @@ struct StepResult {
   int64_t tokens = 0;    // positions gone through
 };
 
+// Where the bytes of a run lie while it steps, apart from what the process held without the model.
+struct StepMemory {
+  int64_t parameters = 0;  // those in mapped files, which tuning with low ranks leaves there, are not counted
+  int64_t gradients = 0;
+  int64_t optimizer = 0;          // its state
+  int64_t arena = 0;              // the plan's peak: all values inside the step
+  int64_t arena_lower_bound = 0;  // most bytes of such values alive at once
+  int64_t total() const { return parameters + gradients + optimizer + arena; }
+};
+
 class Trainer {
  public:
   Trainer(models::Model& model, const TrainOptions& options);
   // Gradients are normalised by the counted tokens of all micro-batches together. Errors: a run error; kDataLoss for a loss or
   // gradient that is not a number, naming the first operator that made one.
   Result<StepResult> step(const std::vector<framework::Batch>& micro_batches, double lr);
+  // Plans and compiles the step of these micro-batches, without running it: what it will take. Random numbers stay undrawn.
+  Result<StepMemory> prepare(const std::vector<framework::Batch>& micro_batches);
   framework::Optimizer& optimizer() { return *optimizer_; }
 
  private:
+  // The pending values of a step before the update.
+  struct Pending {
+    framework::Tensor loss;
+    framework::Clip clip;
+    std::vector<framework::Tensor> wanted;  // these and the gradients
+  };
+  Pending forward_and_backward(const std::vector<framework::Batch>& micro_batches);
   std::string first_bad_node(const std::vector<framework::Batch>& micro_batches);
   models::Model& model_;
   const TrainOptions& options_;

@@ -70,10 +70,11 @@ Status SegmentReader::check_footer(int64_t size) const {
                       footer_.shape.buckets == static_cast<uint64_t>(row_.files) && footer_.shape.buckets_per_page > 0 &&
                       footer_.shape.buckets_per_page < (uint64_t{1} << 20) && footer_.align > 0 &&
                       footer_.align <= (uint64_t{1} << 20);
+  if (!counts) return damaged("its footer is not as written");
   const bool fits = at >= static_cast<int64_t>(kFirstRecord) && at <= size && row_.index_bytes <= size &&
                     static_cast<int64_t>(footer_.shape.pages()) * kIndexPageBytes == row_.index_bytes &&
                     at + row_.index_bytes + footer_.supersedes * kRefBytes + kFooterBytes == size;
-  return counts && fits ? Status() : damaged("its footer is not as written");
+  return fits ? Status() : damaged("its footer is not as written");
 }
 
 // Where the records of a hit begin and end in the file.
