@@ -40,6 +40,11 @@ void Optimizer::step(double lr, const Tensor& grad_scale) {
     }
   }
   eval_all_pending();
+  // One node gives a parameter and its state. As leaves of their own they hold only their own bytes, and the next update overwrites them.
+  for (const StateTensor& s : state()) {
+    Tensor t = s.tensor;
+    t.set_value(ops::make_leaf({t.dtype(), t.shape()}, t.buffer()));
+  }
 }
 
 void Optimizer::zero_grad() {

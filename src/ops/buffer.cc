@@ -18,7 +18,7 @@ constexpr size_t kSlack = 64;
 // The sanitizer must see every block by itself.
 void* take(size_t bytes) { return std::aligned_alloc(64, (bytes + kSlack + 63) / 64 * 64); }
 void give_back(void* p) { std::free(p); }
-void trim_kept() {}
+size_t held() { return buffer_live.load(); }
 #else
 // Freed tensors' memory is kept: pages that the system would have to clear again cost more than most operators.
 memory::CachingAllocator& tensor_memory() {
@@ -30,7 +30,7 @@ void* take(size_t bytes) {
   return p.ok() ? *p : nullptr;
 }
 void give_back(void* p) { tensor_memory().free(p); }
-void trim_kept() { tensor_memory().trim(); }
+size_t held() { return tensor_memory().stats().in_slabs; }
 #endif
 
 }  // namespace
@@ -67,6 +67,6 @@ Buffer::~Buffer() {
 
 size_t Buffer::live_bytes() { return buffer_live.load(); }
 size_t Buffer::peak_bytes() { return buffer_peak.load(); }
-void Buffer::trim() { trim_kept(); }
+size_t Buffer::held_bytes() { return held(); }
 
 }  // namespace bgl::ops

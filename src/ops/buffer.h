@@ -29,8 +29,8 @@ class Buffer {
   // Bytes of all buffers now allocated, and the most there ever were; borrowed memory is not counted.
   static size_t live_bytes();
   static size_t peak_bytes();
-  // Gives the system back what is kept of freed buffers for later ones, as far as whole slabs of it are free.
-  static void trim();
+  // Bytes taken from the system: those of all buffers, and of freed ones kept for later ones.
+  static size_t held_bytes();
 
  private:
   Buffer() = default;

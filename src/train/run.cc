@@ -173,8 +173,7 @@ double flops_per_token(const models::Model& model, int64_t block) {
 // the data.
 Status tell_memory(Run& run, Trainer& trainer) {
   BGL_ASSIGN(const StepMemory m, trainer.prepare(run.next));
-  ops::Buffer::trim();
-  const int64_t overhead = std::max<int64_t>(0, process_memory().anonymous_bytes - static_cast<int64_t>(ops::Buffer::live_bytes()));
+  const int64_t overhead = std::max<int64_t>(0, process_memory().anonymous_bytes - static_cast<int64_t>(ops::Buffer::held_bytes()));
   run.expected_bytes = m.total() + overhead;
   const auto text = [](int64_t bytes) { return human_bytes(static_cast<double>(bytes)); };
   std::fprintf(stderr, "memory: parameters %s, gradients %s, optimizer %s, values inside the step %s (lower bound %s), the process itself %s: %s in all\n",

@@ -84,16 +84,18 @@ Result<StepMemory> Trainer::prepare(const std::vector<Batch>& micro_batches) {
 
 Result<StepResult> Trainer::step(const std::vector<Batch>& micro_batches, double lr) {
   try {
-    const auto [loss, clip, wanted] = forward_and_backward(micro_batches);
-    framework::eval(wanted);
-    StepResult r{loss.item(), clip.norm.item(), 0};
+    Pending pending = forward_and_backward(micro_batches);
+    framework::eval(pending.wanted);
+    StepResult r{pending.loss.item(), pending.clip.norm.item(), 0};
+    const Tensor scale = pending.clip.scale;
+    pending = {};  // the loss holds the step and so its parameters, which the update overwrites in place only when nobody else holds them
     for (const Batch& b : micro_batches) r.tokens += b.x.numel();
     if (!std::isfinite(r.loss) || !std::isfinite(r.grad_norm)) {
       optimizer_->zero_grad();
       return data_loss("{} is {}: {}", std::isfinite(r.loss) ? "the gradient's norm" : "the loss", std::isfinite(r.loss) ? r.grad_norm : r.loss,
                        first_bad_node(micro_batches));
     }
-    optimizer_->step(lr, options_.clip > 0 ? clip.scale : Tensor());
+    optimizer_->step(lr, options_.clip > 0 ? scale : Tensor());
     optimizer_->zero_grad();
     return r;
   } catch (const Error& e) {

@@ -61,6 +61,26 @@ models::ModelConfig small() {
   return c;
 }
 
+TEST(Trainer, UpdatesParametersAndStateInPlace) {
+  const auto model = models::make_model(small(), models::Init::kTorch);
+  model->requires_grad_(true);
+  const TrainOptions options;
+  Trainer trainer(*model, options);
+  const auto places = [&] {
+    std::vector<const void*> out;
+    for (const Tensor& p : model->parameters()) out.push_back(p.buffer()->data());
+    for (const framework::StateTensor& s : trainer.optimizer().state()) out.push_back(s.tensor.buffer()->data());
+    return out;
+  };
+  const auto step = [&] { ASSERT_TRUE(trainer.step({some_batch(2, 8, 31)}, 1e-3).ok()); };
+  step();
+  const auto first = places();
+  step();
+  EXPECT_EQ(places(), first);
+  step();
+  EXPECT_EQ(places(), first);
+}
+
 TEST(Trainer, ManyLengthsCompileAHandfulOfKernels) {
   const auto model = models::make_model(small(), models::Init::kTorch);
   model->requires_grad_(true);
