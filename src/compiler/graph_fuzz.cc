@@ -66,7 +66,7 @@ void change_access(Graph& g, const Change& c) {
     case 0: change_ref(&a->root, c, g.nodes.size()); break;
     case 1: a->layout.offset = static_cast<int8_t>(c.value); break;
     case 2: if (int64_t* s = pick(a->layout.strides, c.index)) *s = static_cast<int8_t>(c.value); break;
-    case 3: a->layout.strides.pop_back(); break;
+    case 3: if (!a->layout.strides.empty()) a->layout.strides.pop_back(); break;
     case 4: if (int64_t* d = pick(a->layout.shape, c.index)) *d = c.value % 9; break;
     default: of_node.pop_back();
   }
