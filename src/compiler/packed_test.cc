@@ -51,6 +51,9 @@ Value widened(const PackedWeight& w) { return ops::packed_embedding(w, ops::cont
 TEST(PackedWeight, F32AndBf16KeepTheirNumbers) {
   const std::vector<float> w = some(70 * 130, 1);
   EXPECT_EQ(floats_of(widened(ops::pack_weight({DType::kF32, {70, 130}}, w.data(), WeightType::kF32))), w);
+  std::vector<std::byte> moved(w.size() * sizeof(float) + 1);  // a mapped file's tensors may begin at any byte
+  std::memcpy(moved.data() + 1, w.data(), w.size() * sizeof(float));
+  EXPECT_EQ(floats_of(widened(ops::pack_weight({DType::kF32, {70, 130}}, moved.data() + 1, WeightType::kF32))), w);
   std::vector<uint16_t> halves;
   std::vector<float> wanted;
   for (const float f : w) {

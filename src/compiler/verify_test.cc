@@ -88,6 +88,15 @@ TEST(VerifyGraph, NamesTheBrokenRule) {
               g.outputs = {{node_of(g, "leaf"), 0}}, g.donated[0] = true;
             }),
             "%0 = leaf: is returned and donated");
+  EXPECT_EQ(broken([](Graph& g) { node(g, "scalar").scalar = -1; }), "%1 = scalar: is no number of the graph");
+  EXPECT_EQ(broken([](Graph& g) { node(g, "mul").scalar = 0; }), "%3 = scalar: is number 0 of the graph");
+  EXPECT_EQ(broken([](Graph& g) { node(g, "leaf").scalar = 0; }), "%0 = leaf: is number 0 too");
+  EXPECT_EQ(broken([](Graph& g) {
+              g.outputs = {{node_of(g, "relu"), 0}};
+            }),
+            "%7 = softmax: computes what no result needs");
+  EXPECT_EQ(broken([](Graph& g) { node(g, "softmax").inputs[0] = {node_of(g, "scalar"), 0}; }),
+            "%7 = softmax: operand 0 is [], for its source it was [3, 2]");
 }
 
 TEST(VerifyGraph, NamesABrokenLayout) {
@@ -100,6 +109,8 @@ TEST(VerifyGraph, NamesABrokenLayout) {
   EXPECT_EQ(broken([](Graph&, Access& a) { a.layout.offset = 1; }),
             "%6 = permute: its elements 1 to 6 lie outside the 6 of %5");
   EXPECT_EQ(broken([](Graph&, Access& a) { a.layout.shape = {2, 3}; }), "%6 = permute: is [3, 2], its layout [2, 3]");
+  EXPECT_EQ(broken([](Graph&, Access& a) { a.layout.strides.pop_back(); }), "%6 = permute: its layout has 2 sizes and 1 strides");
+  EXPECT_EQ(broken([](Graph&, Access& a) { a.root.out = 1; }), "%6 = permute: lies in output 1 of %5, which has 1");
   EXPECT_EQ(broken([](Graph& g, Access& a) { a.root.node = node_of(g, "softmax"); }),
             "%6 = permute: lies in %7, which does not stand before it");
   EXPECT_EQ(broken([](Graph& g, Access&) {
@@ -124,6 +135,7 @@ TEST(VerifyGroups, NamesTheBrokenRule) {
   EXPECT_EQ(broken([](Graph&, std::vector<Group>& s) { s.push_back(s[0]); }), "%3 = mul is in groups 0 and 4");
   EXPECT_EQ(broken([](Graph& g, std::vector<Group>& s) { s[0].nodes.push_back(node_of(g, "softmax")); }),
             "group 0 is elementwise and holds %7 = softmax");
+  EXPECT_EQ(broken([](Graph&, std::vector<Group>& s) { s[0].elementwise = false; }), "group 0 is not elementwise and holds %3 = mul");
   EXPECT_EQ(broken([](Graph& g, std::vector<Group>& s) { s[0].nodes = {node_of(g, "leaf")}; }),
             "group 0 holds %0 = leaf, which computes nothing");
 }

@@ -29,12 +29,20 @@ uint16_t to_bf16(float x) {
   return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-// `outputs` rows of W, `width` apart, `steps` of K each; zeros where there are fewer than the square has.
+// An element of a matrix that may lie at any byte, as a mapped file has it.
 template <typename T>
-void read_square(const T* w, int64_t width, int64_t outputs, int64_t steps, Square& s) {
+T element(const std::byte* w, int64_t at) {
+  T out;
+  std::memcpy(&out, w + at * static_cast<int64_t>(sizeof out), sizeof out);
+  return out;
+}
+
+// `outputs` rows of W from element `from`, `width` apart, `steps` of K each; zeros where there are fewer than the square has.
+template <typename T>
+void read_square(const std::byte* w, int64_t from, int64_t width, int64_t outputs, int64_t steps, Square& s) {
   if (outputs < kSide) std::memset(s, 0, sizeof s);
   for (int64_t j = 0; j < outputs; ++j) {
-    for (int64_t i = 0; i < steps; ++i) s[i][j] = widened(w[j * width + i]);
+    for (int64_t i = 0; i < steps; ++i) s[i][j] = widened(element<T>(w, from + j * width + i));
   }
 }
 
@@ -71,13 +79,13 @@ struct Target {
 
 // Packs panel `p` of W[rows, width]; false where a weight that is to become int8 is not finite.
 template <typename T>
-bool pack_panel(const T* w, int64_t rows, int64_t width, int64_t p, const Target& to) {
+bool pack_panel(const std::byte* w, int64_t rows, int64_t width, int64_t p, const Target& to) {
   Square s;
   bool finite = true;
   const int64_t groups = (width + kScaleGroup - 1) / kScaleGroup, outputs = std::min(kSide, rows - p * kSide);
   for (int64_t k = 0; k < width; k += kSide) {
     const int64_t steps = std::min(kSide, width - k), at = (p * width + k) * kSide;
-    read_square(w + p * kSide * width + k, width, outputs, steps, s);
+    read_square<T>(w, p * kSide * width + k, width, outputs, steps, s);
     switch (to.type) {
       case WeightType::kF32:
         std::memcpy(to.panels + at * 4, s, static_cast<size_t>(steps * kSide) * 4);
@@ -110,8 +118,8 @@ PackedWeight pack_weight(const TensorMeta& meta, const void* data, WeightType ty
   std::atomic<int64_t> not_finite{-1};
   thread_pool().parallel_for(panels, 1, [&](int64_t from, int64_t end) {
     for (int64_t p = from; p < end; ++p) {
-      const bool finite = meta.dtype == DType::kF32 ? pack_panel(static_cast<const float*>(data), rows, width, p, to)
-                                                    : pack_panel(static_cast<const uint16_t*>(data), rows, width, p, to);
+      const auto* w = static_cast<const std::byte*>(data);
+      const bool finite = meta.dtype == DType::kF32 ? pack_panel<float>(w, rows, width, p, to) : pack_panel<uint16_t>(w, rows, width, p, to);
       if (!finite) not_finite = p;
     }
   });

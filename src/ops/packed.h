@@ -35,7 +35,7 @@ struct PackedWeight {
   int64_t bytes() const;
 };
 
-// The row-major float32 or bfloat16 matrix `meta`[N, K] at `data`, packed on all threads. bf16 and int8 round to the nearest, ties to
+// The row-major float32 or bfloat16 matrix `meta`[N, K] at `data`, which may be any byte of a mapped file, packed on all threads. bf16 and int8 round to the nearest, ties to
 // even; scale = max |w| / 127 of a group. Throws Error where a weight that is not finite is to become int8.
 PackedWeight pack_weight(const TensorMeta& meta, const void* data, WeightType type);
 
