@@ -34,6 +34,11 @@ struct Math {
     while (k != c.begin()) sum = fma(sum, x, *--k);
     return sum;
   }
+  // c0 + c1 x + ... + c5 x^5 with fewer roundings one after the other than polynomial() has.
+  Val short_chain(Val x, Val square, const double (&c)[6]) const {
+    const Val high = polynomial(x, {c[3], c[4], c[5]}), low = polynomial(x, {c[1], c[2]});
+    return fma(b.fma(high, square, low), x, c[0]);
+  }
   // `magnitude` (not negative) with the sign of x.
   Val with_sign_of(Val x, Val magnitude) const {
     const Val sign = b.logical_and(bits(x), i(-2147483648ll));
@@ -133,10 +138,10 @@ Val erf(Builder& b, Val x) {
   // x P(x^2) / Q(x^2), until the result is 1 in float32.
   const Math m{b};
   const Val t = b.max(b.min(x, m.f(3.9, x)), m.f(-3.9, x));
-  const Val s = t * t;
-  const Val p = m.polynomial(s, {1.1283791475741063, 0.18966880938381916, 0.052668329337327485, 0.0037384245712547386,
+  const Val s = t * t, square = s * s;
+  const Val p = m.short_chain(s, square, {1.1283791475741063, 0.18966880938381916, 0.052668329337327485, 0.0037384245712547386,
                                  0.00028506292574227016, 2.066446005376727e-06});
-  const Val q = m.polynomial(s, {1.0, 0.5014223869682018, 0.11381976402417927, 0.014914437796727947, 0.0011573930933920608,
+  const Val q = m.short_chain(s, square, {1.0, 0.5014223869682018, 0.11381976402417927, 0.014914437796727947, 0.0011573930933920608,
                                  3.8269772829028456e-05});
   return b.max(b.min(t * p / q, m.f(1.0, x)), m.f(-1.0, x));
 }
