@@ -1,5 +1,7 @@
 #include "cli/artefacts.h"
 
+#include "device/binary_cache.h"
+#include "lang/tuner.h"
 #include "storage/lake/lake.h"
 #include "storage/sidecar.h"
 
@@ -19,8 +21,37 @@ Result<VerifyReport> verify_files(Env& env, const std::string& path, const Verif
   return VerifyReport{report.files, report.bytes};
 }
 
+std::vector<std::string> kept_kernels(Env& env, const std::string& path) {
+  std::vector<std::string> out;
+  const auto entries = env.list_dir(path);
+  for (size_t i = 0; entries.ok() && i < entries->size(); ++i) {
+    if (device::BinaryCache::is_kept_name((*entries)[i].name)) out.push_back(join_path(path, (*entries)[i].name));
+  }
+  return out;
+}
+
+bool has_kernels(Env& env, const std::string& path) { return !kept_kernels(env, path).empty(); }
+
+Result<VerifyReport> verify_kernels(Env& env, const std::string& path, const VerifyProgress& progress) {
+  VerifyReport report;
+  for (const std::string& file : kept_kernels(env, path)) {
+    BGL_TRY(device::BinaryCache::check_file(file));
+    BGL_ASSIGN(const FileStat info, env.stat(file));
+    ++report.files;
+    progress(report.bytes += info.size, 0);
+  }
+  const std::string tuned = join_path(path, "tuned.tsv");
+  if (!env.exists(tuned)) return report;
+  BGL_ASSIGN(const std::string text, env.read_file(tuned));
+  int torn = 0;
+  lang::parse_tuned(text, &torn);
+  if (torn > 0) return data_loss("{}: {} lines are damaged; they are ignored, and those computations choose again", tuned, torn);
+  return VerifyReport{report.files + 1, report.bytes + static_cast<int64_t>(text.size())};
+}
+
 constexpr ArtefactKind kKinds[] = {
     {"lake", "a folder with MANIFEST", is_lake, verify_whole_lake},
+    {"kernels", "a folder with compiled kernels", has_kernels, verify_kernels},
     {"files", "a folder with manifest.json", has_sidecar, verify_files},
 };
 

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/env.h"
+#include "base/processor.h"
 #include "base/threads.h"
 #include "cli/bench_gemm.h"
 #include "cli/verbs.h"
@@ -45,7 +46,7 @@ Status bench(const std::string& name, const std::string& argument, const std::st
   const lang::MachineInfo& m = lang::machine();
   const lang::Rates rates = lang::measure_rates();
   BGL_ASSIGN(const auto results, chosen->run ? chosen->run(rates) : chosen->run_files(files));
-  json j = {{"machine", {{"cpu", processor_name()}, {"threads", m.threads}, {"isa", m.isa}, {"engine", m.engine}, {"f32_gflops", rates.f32_flops / 1e9},
+  json j = {{"machine", {{"cpu", processor().name}, {"threads", m.threads}, {"isa", m.isa}, {"engine", m.engine}, {"f32_gflops", rates.f32_flops / 1e9},
                          {"stream_gb_per_s", rates.stream_bytes_per_s / 1e9}}},
             {"results", json::array()}};
   report::Table table({"name", "value", "unit", "peer", "peer's value", "ratio", "of the ceiling"});
@@ -56,7 +57,7 @@ Status bench(const std::string& name, const std::string& argument, const std::st
     table.add_row({r.name, fmt::format("{:.4g}", r.value), r.unit, r.peer, r.peer_value ? fmt::format("{:.4g}", *r.peer_value) : "",
                    ratio ? fmt::format("{:.2f}", *ratio) : "", r.ceiling_share ? fmt::format("{:.0f} %", 100 * *r.ceiling_share) : ""});
   }
-  std::printf("%s, %d threads, %s; measured now: %.0f GFLOP/s, %.1f GB/s\n%s", processor_name().c_str(), m.threads, m.isa.c_str(), rates.f32_flops / 1e9,
+  std::printf("%s, %d threads, %s; measured now: %.0f GFLOP/s, %.1f GB/s\n%s", processor().name.c_str(), m.threads, m.isa.c_str(), rates.f32_flops / 1e9,
               rates.stream_bytes_per_s / 1e9, table.text().c_str());
   return file.empty() ? Status() : real_env().write_file_atomic(file, j.dump(2) + "\n");
 }

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "base/env.h"
+#include "base/processor.h"
 #include "base/progress.h"
 #include "cli/verbs.h"
 #include "lang/kernel.h"
@@ -18,7 +19,7 @@ Status doctor() {
   const lang::MachineInfo& m = lang::machine();
   const lang::Rates r = lang::measure_rates();
   report::Table table({"what", "found", "note"});
-  table.add_row({"processor", processor_name(), fmt::format("{} threads used (BGL_THREADS)", m.threads)});
+  table.add_row({"processor", processor().name, fmt::format("{} threads used (BGL_THREADS)", m.threads)});
   table.add_row({"instructions", m.isa, m.fma ? "with fused multiply-add" : "without fused multiply-add: results differ within tolerances"});
   table.add_row({"kernels run through", m.engine, m.engine == "llvm" ? "" : "install libllvm19: kernels then compile in milliseconds and run at full speed"});
   table.add_row({"float32 peak", fmt::format("{:.0f} GFLOP/s", r.f32_flops / 1e9), "measured now"});
@@ -30,14 +31,6 @@ Status doctor() {
 }
 
 }  // namespace
-
-std::string processor_name() {
-  const auto text = real_env().read_file("/proc/cpuinfo");
-  const size_t at = text.ok() ? text->find("model name") : std::string::npos;
-  if (at == std::string::npos) return "unknown";
-  const size_t colon = text->find(':', at);
-  return text->substr(colon + 2, text->find('\n', colon) - colon - 2);
-}
 
 void add_doctor(CLI::App& app, Status& status) {
   CLI::App* verb = app.add_subcommand("doctor", "What this machine has, how fast it is, and what is missing");

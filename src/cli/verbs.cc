@@ -18,6 +18,7 @@ void add_verbs(CLI::App& app, Status& status) {
   add_serve(app, status);
   add_ask(app, status);
   add_device(app, status);
+  add_kernels(app, status);
   add_bench(app, status);
   add_doctor(app, status);
   add_summary(app, status);

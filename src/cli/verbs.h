@@ -23,9 +23,6 @@ void set_example(CLI::App& verb, const char* example);
 // --weights f32|bf16|int8: the type of matrices in memory.
 void add_weights_option(CLI::App& verb, std::optional<ops::WeightType>& weights);
 
-// What the processor calls itself; "unknown" where the system does not say.
-std::string processor_name();
-
 // One per source of this folder, or two where they share it.
 void add_ask(CLI::App& app, Status& status);
 void add_bench(CLI::App& app, Status& status);
@@ -35,6 +32,7 @@ void add_eval(CLI::App& app, Status& status);
 void add_explain(CLI::App& app, Status& status);
 void add_export(CLI::App& app, Status& status);
 void add_generate(CLI::App& app, Status& status);
+void add_kernels(CLI::App& app, Status& status);
 void add_lake(CLI::App& app, Status& status);
 void add_prep(CLI::App& app, Status& status);
 void add_serve(CLI::App& app, Status& status);

@@ -49,7 +49,7 @@ void add_verify(CLI::App& app, Status& status) {
   };
   auto o = std::make_shared<Options>();
   CLI::App* verb = app.add_subcommand("verify", "Read what bgl wrote and check every checksum; a flipped bit is named.");
-  verb->add_option("PATH", o->path, "A lake, or a folder with a manifest.json")->required();
+  verb->add_option("PATH", o->path, "A lake, a folder of compiled kernels, or one with a manifest.json")->required();
   verb->add_flag("--record", o->record, "Write manifest.json: size and XXH3-128 of every file below PATH, to be checked later");
   set_example(*verb, "bgl verify corpus.lake");
   verb->callback([o, &status] { status = verify(o->path, o->record); });

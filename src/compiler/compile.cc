@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "compiler/explain.h"
 #include "lang/kernel.h"
+#include "lang/later.h"
 
 namespace bgl::compiler {
 namespace {
@@ -52,41 +53,66 @@ ops::Machine machine_for_lowering() {
   return {m.vector_floats, m.registers, m.threads};
 }
 
-// Launches of one group with every operand's place filled in.
-Status link_group(const Graph& graph, const Lowered& l, const Emission& e, const std::vector<Place>& temps, const Values& values,
-                  Executable& executable) {
-  const auto& operands = e.lowering->operands();
-  std::vector<Place> places;
-  for (const Ref& r : e.inputs) places.push_back(values.places.at(r));
-  for (const Ref& r : e.outputs) places.push_back(values.places.at(r));
-  places.insert(places.end(), temps.begin(), temps.end());
-  for (size_t i = 0; i < operands.size(); ++i) places[i] = places[static_cast<size_t>(e.lowering->roots()[i])];
-  const GraphNode& first = graph.nodes[static_cast<size_t>(l.group.nodes[0])];
-  for (const ops::Launch& launch : e.lowering->launches()) {
+// Turns launches of one group into steps: every operand's place filled in.
+class GroupLinker {
+ public:
+  GroupLinker(const Graph& graph, const Lowered& l, const Emission& e, const std::vector<Place>& temps, const Values& values) : emission_(e) {
+    for (const Ref& r : e.inputs) places_.push_back(values.places.at(r));
+    for (const Ref& r : e.outputs) places_.push_back(values.places.at(r));
+    places_.insert(places_.end(), temps.begin(), temps.end());
+    for (size_t i = 0; i < places_.size(); ++i) places_[i] = places_[static_cast<size_t>(e.lowering->roots()[i])];
+    const GraphNode& first = graph.nodes[static_cast<size_t>(l.group.nodes[0])];
+    where_ = first.source ? first.source->where : "";
+  }
+
+  Result<Step> step(const ops::Launch& launch) const {
+    Step step = unlinked(launch);
+    if (launch.kernel) {
+      BGL_ASSIGN(step.kernel, lang::compile_kernel(*launch.kernel));
+    }
+    if (launch.choice) step.choice = choice(*launch.choice);
+    return step;
+  }
+
+ private:
+  Step unlinked(const ops::Launch& launch) const {
     Step step;
     step.function = launch.kernel;
     step.grid = launch.grid;
     step.host = launch.host;
-    step.name = e.name;
-    step.where = first.source ? first.source->where : "";
+    step.name = emission_.name;
+    step.where = where_;
     if (!launch.kernel) {
-      for (const Place& p : places) step.slots.push_back({ops::Slot::Kind::kPointer, p, 0, 0});
-    } else {
-      BGL_ASSIGN(step.kernel, lang::compile_kernel(*launch.kernel));
+      for (const Place& p : places_) step.slots.push_back({ops::Slot::Kind::kPointer, p, 0, 0});
     }
     for (const ops::Slot& s : launch.slots) {
       StepSlot slot{s.kind, {}, s.i64, static_cast<float>(s.f32)};
       if (s.kind == ops::Slot::Kind::kPointer) {
-        const ops::Operand& o = operands[static_cast<size_t>(s.operand.id)];
-        slot.place = places[static_cast<size_t>(s.operand.id)];
+        const ops::Operand& o = emission_.lowering->operands()[static_cast<size_t>(s.operand.id)];
+        slot.place = places_[static_cast<size_t>(s.operand.id)];
         slot.place.offset += (o.layout.offset + s.element) * ops::dtype_size(o.meta.dtype);
       }
       step.slots.push_back(slot);
     }
-    executable.steps.push_back(std::move(step));
+    return step;
   }
-  return Status();
-}
+
+  std::shared_ptr<const StepChoice> choice(const ops::LaunchChoice& of) const {
+    auto out = std::make_shared<StepChoice>(StepChoice{of.choice, of.work, of.count, {}});
+    for (const std::vector<ops::Launch>& launches : of.others) {
+      std::vector<Step>& steps = out->others.emplace_back();
+      for (const ops::Launch& launch : launches) {
+        steps.push_back(unlinked(launch));
+        steps.back().later = &lang::later_kernel(launch.kernel);
+      }
+    }
+    return out;
+  }
+
+  const Emission& emission_;
+  std::vector<Place> places_;
+  std::string where_;
+};
 
 // Every group's launches, and what the memory plan needs to know of them.
 void emit_groups(const PassState& s, std::vector<Emission>& emissions, std::vector<Lowered>& lowered) {
@@ -101,7 +127,11 @@ void emit_groups(const PassState& s, std::vector<Emission>& emissions, std::vect
 Status link_groups(const PassState& s, const std::vector<Emission>& emissions, const std::vector<Lowered>& lowered, const Values& values,
                    Executable& executable) {
   for (size_t g = 0; g < s.groups.size(); ++g) {
-    BGL_TRY(link_group(s.graph, lowered[g], emissions[g], values.temps[g], values, executable));
+    const GroupLinker linker(s.graph, lowered[g], emissions[g], values.temps[g], values);
+    for (const ops::Launch& launch : emissions[g].lowering->launches()) {
+      BGL_ASSIGN(Step step, linker.step(launch));
+      executable.steps.push_back(std::move(step));
+    }
   }
   return Status();
 }

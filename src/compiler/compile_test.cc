@@ -2,9 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "compiler/differentiate.h"
+#include "lang/later.h"
+#include "lang/tuner.h"
 #include "ops/functions.h"
 
 namespace bgl::compiler {
@@ -99,6 +102,62 @@ TEST(Compile, ARunErrorNamesOperatorAndLabel) {
   ops::Label label("encoder");
   const Value y = ops::embedding(table, ops::make_leaf({ops::DType::kI64, {1}}, ids));
   EXPECT_EQ(evaluate({y}).message(), "[embedding] at encoder embedding: id 5 at element 0 is outside [0, 2)");
+}
+
+struct TuningMode {
+  explicit TuningMode(lang::Tuning mode) : before(lang::tuning()) { lang::set_tuning(mode); }
+  ~TuningMode() { lang::set_tuning(before); }
+  lang::Tuning before;
+};
+
+Value numbers(const ops::Shape& shape, int seed) {
+  std::vector<float> data(static_cast<size_t>(ops::numel(shape)));
+  for (size_t i = 0; i < data.size(); ++i) data[i] = static_cast<float>((i * 2654435761u + static_cast<unsigned>(seed) * 97u) % 1000) / 500.0f - 1.0f;
+  return leaf(data, shape);
+}
+
+TEST(Tuning, EveryScheduleOfAProductGivesTheSameBits) {
+  const TuningMode every(lang::Tuning::kEvery);
+  struct Case {
+    int64_t m, n, k;
+    bool a_transposed, b_transposed;
+  };
+  for (const Case& c : {Case{7, 70, 600, false, false}, {130, 150, 300, true, false}, {13, 33, 520, false, true}, {2, 100, 70, false, false},
+                        {400, 20, 40, true, true}}) {
+    const Value a = c.a_transposed ? ops::transpose(numbers({c.k, c.m}, 1), 0, 1) : numbers({c.m, c.k}, 1);
+    const Value b = c.b_transposed ? ops::transpose(numbers({c.n, c.k}, 2), 0, 1) : numbers({c.k, c.n}, 2);
+    std::vector<float> first;
+    size_t schedules = 1;
+    for (size_t turn = 0; turn < schedules; ++turn) {
+      const Value product = ops::matmul(a, b);
+      ASSERT_EQ(evaluate({product}).message(), "");
+      if (turn == 0) first = floats(product);
+      EXPECT_EQ(first, floats(product)) << c.m << "x" << c.n << "x" << c.k << ", turn " << turn;
+      for (const Step& s : last_executable()->steps) schedules = s.choice ? s.choice->others.size() + 1 : schedules;
+    }
+    EXPECT_GE(schedules, 3u);
+  }
+}
+
+// Whether an earlier process on this machine has settled it.
+bool kept(const std::string& key) {
+  const auto all = lang::tuned_schedules();
+  return std::any_of(all.begin(), all.end(), [&](const lang::Tuned& t) { return t.key == key && t.machine == lang::machine_fingerprint(); });
+}
+
+TEST(Tuning, AProductThatRunsOftenSettles) {
+  const TuningMode on(lang::Tuning::kOn);
+  const Value a = numbers({100, 384}, 1), b = numbers({384, 700}, 2);
+  const lang::Choice* choice = nullptr;
+  size_t events = 0;
+  for (int i = 0; i < 5000 && (i < 2 || (choice && !choice->settled())); ++i) {
+    set_step_listener(i % 2 ? StepListener([&](const StepEvent& e) { events += e.step < e.executable.steps.size() && e.seconds >= 0; }) : nullptr);
+    ASSERT_EQ(evaluate({ops::matmul(a, b)}).message(), "");
+    for (const Step& s : last_executable()->steps) choice = s.choice ? s.choice->choice : choice;
+  }
+  set_step_listener(nullptr);
+  EXPECT_GT(events, 0u);
+  EXPECT_TRUE(choice ? choice->settled().has_value() : kept("gemm rr 128x1024x512"));
 }
 
 TEST(Compile, ThePlanStatesItsLowerBound) {

@@ -4,6 +4,8 @@
 #include <cstring>
 
 #include "lang/kernel.h"
+#include "lang/later.h"
+#include "lang/tuner.h"
 
 namespace bgl::compiler {
 namespace {
@@ -66,7 +68,8 @@ struct Memory {
 };
 
 Status run_step(const Step& step, Memory& memory) {
-  if (!step.kernel) {
+  const lang::Kernel* kernel = step.later ? step.later->get() : step.kernel;
+  if (!kernel) {
     ops::HostCall call;
     for (const StepSlot& s : step.slots) call.pointers.push_back(memory.at(s.place));
     return step.host(call);
@@ -80,7 +83,46 @@ Status run_step(const Step& step, Memory& memory) {
       case ops::Slot::Kind::kF32: std::memcpy(&slots[i], &s.f32, sizeof s.f32); break;
     }
   }
-  return lang::launch(*step.kernel, step.grid, slots);
+  return lang::launch(*kernel, step.grid, slots);
+}
+
+Status run_named(const Step& step, Memory& memory) {
+  Status s = run_step(step, memory);
+  if (s.ok()) return s;
+  return Status(s.code(), fmt::format("[{}]{}{} {}", step.name, step.where.empty() ? "" : " at ", step.where, s.message()));
+}
+
+// Whether all kernels of `steps` are compiled; those that are not are asked for.
+lang::Choice::Ready ready(const std::vector<Step>& steps) {
+  using Ready = lang::Choice::Ready;
+  Ready all = Ready::kYes;
+  for (const Step& s : steps) {
+    const bool there = lang::tuning() == lang::Tuning::kEvery ? s.later->wait() : s.later->get();
+    if (s.later->failed()) return Ready::kNever;
+    if (!there) all = Ready::kNotYet;
+  }
+  return all;
+}
+
+// Runs the steps that stand at `at`, or others in their place, and tells the choice how long that took.
+Status run_choice(const Executable& executable, size_t at, Memory& memory, const StepListener& listener) {
+  const StepChoice& c = *executable.steps[at].choice;
+  const size_t taken = c.choice->next([&](size_t i) { return ready(c.others[i - 1]); });
+  const std::span<const Step> steps = taken ? std::span<const Step>(c.others[taken - 1]) : std::span(executable.steps).subspan(at, c.count);
+  std::vector<double> ends = {seconds_now()};
+  for (const Step& s : steps) {
+    BGL_TRY(run_named(s, memory));
+    ends.push_back(seconds_now());
+  }
+  c.choice->took(taken, ends.back() - ends.front(), c.work);
+  if (!listener) return Status();
+  for (size_t i = 0; i < c.count; ++i) {
+    const size_t left = c.count - i;  // this step stands for the launch as far from the end
+    const double end = ends[steps.size() + 1 > left ? steps.size() + 1 - left : 0];
+    const double start = i == 0 || steps.size() < left ? ends[0] : ends[steps.size() - left];
+    listener({executable, at + i, start, end - start});
+  }
+  return Status();
 }
 
 }  // namespace
@@ -103,10 +145,13 @@ Result<std::vector<std::shared_ptr<ops::Buffer>>> run(const Executable& executab
   }
   for (size_t i = 0; i < executable.steps.size(); ++i) {
     const Step& step = executable.steps[i];
-    const double start = listener ? seconds_now() : 0;
-    if (Status s = run_step(step, memory); !s.ok()) {
-      return Status(s.code(), fmt::format("[{}]{}{} {}", step.name, step.where.empty() ? "" : " at ", step.where, s.message()));
+    if (step.choice) {
+      BGL_TRY(run_choice(executable, i, memory, listener));
+      i += step.choice->count - 1;
+      continue;
     }
+    const double start = listener ? seconds_now() : 0;
+    BGL_TRY(run_named(step, memory));
     if (listener) listener({executable, i, start, seconds_now() - start});
   }
   return std::move(memory.outputs);

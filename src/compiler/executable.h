@@ -15,7 +15,9 @@
 #include "ops/lowering.h"
 
 namespace bgl::lang {
+class Choice;
 class Kernel;
+class LaterKernel;
 }
 
 namespace bgl::compiler {
@@ -34,14 +36,26 @@ struct StepSlot {
   float f32 = 0;
 };
 
+struct StepChoice;
+
 struct Step {
   std::shared_ptr<const lang::Function> function;
-  const lang::Kernel* kernel = nullptr;  // owned by the process's kernel cache; null: host code
+  const lang::Kernel* kernel = nullptr;  // owned by the process's kernel cache; null: host code, or a kernel for later
+  lang::LaterKernel* later = nullptr;    // of a step that may stand in for another
   std::array<int64_t, 3> grid{1, 1, 1};
   std::vector<StepSlot> slots;  // of the kernel; for host code one pointer an operand
   std::function<Status(const ops::HostCall&)> host;
   std::string name;   // "matmul", "add+mul+tanh"
   std::string where;  // the label of the (first) node
+  std::shared_ptr<const StepChoice> choice;  // of the first of some steps that others may stand in for
+};
+
+// As ops::LaunchChoice.
+struct StepChoice {
+  lang::Choice* choice = nullptr;
+  double work = 1;
+  size_t count = 1;
+  std::vector<std::vector<Step>> others;
 };
 
 struct MemoryReport {
@@ -70,7 +84,8 @@ struct Executable {
   std::shared_ptr<const Explanation> explanation;  // null unless it was asked for
 };
 
-// A step that has run; times in seconds of the clock that never goes back (Env::now_ns).
+// A step that has run; times in seconds of the clock that never goes back (Env::now_ns). Where others stood in for steps, the last of
+// the steps counts for the last of the others, and so backwards; what is left over counts for the first.
 struct StepEvent {
   const Executable& executable;
   size_t step = 0;

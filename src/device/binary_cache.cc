@@ -70,6 +70,19 @@ bool read_all(const std::string& path, std::string& out) {
   return n == 0;
 }
 
+std::string name_of(XXH128_hash_t key) { return fmt::format("{:016x}{:016x}", key.high64, key.low64); }
+
+// What is wrong with a file, or null. key: of the kernel that is wanted, if one is.
+const char* wrong_with(const std::string& file, const XXH128_hash_t* key) {
+  Header h{};
+  if (file.size() < sizeof h) return "cut short";
+  std::memcpy(&h, file.data(), sizeof h);
+  if (std::memcmp(h.magic, kMagic, 8) != 0) return "not one of ours";
+  if (h.bytes != file.size() - sizeof h) return "cut short";
+  if (key && !XXH128_isEqual(h.key, *key)) return "of another kernel";
+  return XXH128_isEqual(h.payload, XXH3_128bits(file.data() + sizeof h, h.bytes)) ? nullptr : "damaged";
+}
+
 }  // namespace
 
 BinaryCache::BinaryCache(std::string folder) : folder_(std::move(folder)) {}
@@ -80,8 +93,22 @@ BinaryCache& BinaryCache::shared() {
 }
 
 std::string BinaryCache::path_of(std::string_view key) const {
-  const XXH128_hash_t h = XXH3_128bits(key.data(), key.size());
-  return fmt::format("{}/{:016x}{:016x}.bin", folder_, h.high64, h.low64);
+  return fmt::format("{}/{}.bin", folder_, name_of(XXH3_128bits(key.data(), key.size())));
+}
+
+bool BinaryCache::is_kept_name(std::string_view name) {
+  return name.size() == 36 && name.ends_with(".bin") && name.find_first_not_of("0123456789abcdef") == 32;
+}
+
+Status BinaryCache::check_file(const std::string& path) {
+  std::string file;
+  if (!read_all(path, file)) return make_status(Code::kIo, "{}: {}", path, std::strerror(errno));
+  const std::string_view name = std::string_view(path).substr(path.size() - 36, 32);
+  if (const char* wrong = wrong_with(file, nullptr); wrong) return data_loss("{} is {}", path, wrong);
+  Header h{};
+  std::memcpy(&h, file.data(), sizeof h);
+  if (name_of(h.key) != name) return data_loss("{} is of another kernel", path);
+  return {};
 }
 
 std::string BinaryCache::get(std::string_view key) const {
@@ -89,28 +116,12 @@ std::string BinaryCache::get(std::string_view key) const {
   const std::string path = path_of(key);
   std::string file;
   if (!read_all(path, file)) return {};
-  Header h{};
-  const char* wrong = nullptr;
-  if (file.size() < sizeof h) {
-    wrong = "cut short";
-  } else {
-    std::memcpy(&h, file.data(), sizeof h);
-    const XXH128_hash_t expected = XXH3_128bits(key.data(), key.size());
-    if (std::memcmp(h.magic, kMagic, 8) != 0) {
-      wrong = "not one of ours";
-    } else if (h.bytes != file.size() - sizeof h) {
-      wrong = "cut short";
-    } else if (!XXH128_isEqual(h.key, expected)) {
-      wrong = "of another kernel";
-    } else if (!XXH128_isEqual(h.payload, XXH3_128bits(file.data() + sizeof h, h.bytes))) {
-      wrong = "damaged";
-    }
-  }
-  if (wrong) {
+  const XXH128_hash_t expected = XXH3_128bits(key.data(), key.size());
+  if (const char* wrong = wrong_with(file, &expected); wrong) {
     log_warn("cached kernel {} is {}: compiling again", path, wrong);
     return {};
   }
-  return file.substr(sizeof h);
+  return file.substr(sizeof(Header));
 }
 
 void BinaryCache::put(std::string_view key, std::string_view bytes) const {

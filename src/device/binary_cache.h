@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/status.h"
+
 namespace bgl::device {
 
 class BinaryCache {
@@ -19,6 +21,10 @@ class BinaryCache {
   std::string get(std::string_view key) const;
   // Keeps them; a failure (disk full, no permission) is said once and costs nothing but the next compilation.
   void put(std::string_view key, std::string_view bytes) const;
+
+  // Whether a file of that name is one of ours, and whether its bytes are whole; kDataLoss says what is wrong.
+  static bool is_kept_name(std::string_view name);
+  static Status check_file(const std::string& path);
 
   const std::string& folder() const { return folder_; }
   std::string path_of(std::string_view key) const;

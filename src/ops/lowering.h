@@ -13,6 +13,7 @@
 
 namespace bgl::lang {
 struct Function;
+class Choice;
 }
 
 namespace bgl::ops {
@@ -50,11 +51,22 @@ struct HostCall {
   std::vector<void*> pointers;
 };
 
+struct LaunchChoice;
+
 struct Launch {
   std::shared_ptr<const lang::Function> kernel;  // null: host code
   std::array<int64_t, 3> grid{1, 1, 1};
   std::vector<Slot> slots;
   std::function<Status(const HostCall&)> host;
+  std::shared_ptr<const LaunchChoice> choice;  // of the first of some launches that others may stand in for
+};
+
+// Launches whose place others may take, which compute the same bits from the same operands (lang/tuner.h).
+struct LaunchChoice {
+  lang::Choice* choice = nullptr;
+  double work = 1;                           // makes the times of runs of different sizes comparable
+  size_t count = 1;                          // launches of schedule 0, from the one that holds this
+  std::vector<std::vector<Launch>> others;   // of schedules 1, 2, ...; kernels, no host code
 };
 
 class Lowering {
@@ -79,6 +91,11 @@ class Lowering {
               std::vector<Slot> slots);
   void host(std::function<Status(const HostCall&)> code);
 
+  // The launches that emit(i) writes down for schedule i of `names`; all compute the same bits. `key` names the operator, its kinds of
+  // operands and its class of sizes. Temporaries of schedules share their memory. Only the schedule that is already settled is written
+  // down, or all.
+  void choose(const std::string& key, const std::vector<std::string>& names, double work, const std::function<void(size_t)>& emit);
+
   const std::vector<Launch>& launches() const { return launches_; }
   const std::vector<Operand>& operands() const { return operands_; }
   // For each operand: the operand whose memory it is (itself unless made by view()).
@@ -90,6 +107,10 @@ class Lowering {
   std::vector<int> roots_;
   int inputs_;
   std::vector<Launch> launches_;
+  // While choose() runs: the temporaries made so far, and how many of them the schedule now written down has taken.
+  bool sharing_ = false;
+  std::vector<int> shared_temps_;
+  size_t shared_taken_ = 0;
 };
 
 // Copies `from` into `to`, element by element through both layouts; the shapes agree.

@@ -1,4 +1,4 @@
-// K is walked in blocks of 256. For each, a program packs its part of b into panels [K][NR] in its scratch, with zeros past N,
+// K is walked in blocks. For each, a program packs its part of b into panels [K][NR] in its scratch, with zeros past N,
 // and sweeps rows over it: a panel's block stays in the first cache while a block of rows passes, and the unfinished sums wait
 // in the scratch as f32, which does not change the chain. `a` is packed block by block into tiles [K][padded MR] before, with
 // zeros past M, where it is used often enough, else read in place by broadcasts. With one to three rows b is read where it
@@ -10,6 +10,7 @@
 #include <algorithm>
 
 #include "lang/builder.h"
+#include "ops/kernels/matmul_schedule.h"
 #include "ops/kernels/packed_kernels.h"
 #include "ops/kernels/pointwise.h"
 #include "ops/packed.h"
@@ -22,20 +23,7 @@ using lang::Mem;
 using lang::TileAccess;
 using lang::Val;
 
-constexpr int64_t kKBlock = 256;
-constexpr int64_t kRowBlock = 96;   // rows of `a` swept at a time: with the packed panels about a half of a small second cache
-constexpr int64_t kRowsMost = 384;  // of a program: enough uses of what it packs; its unfinished sums stay in the second cache
-constexpr int64_t kPanelsMost = 4;  // a program packs at once
-constexpr int64_t kRowsAhead = 4;   // prefetched while b is packed: its rows are too far apart for the processor to foresee
-
-struct Tile {
-  int mr, nr;
-};
-// As many accumulators as the registers hold beside two of b and one of a.
-Tile tile_for(const Machine& m) {
-  const int nr = 2 * m.vector_floats;
-  return m.registers >= 32 ? Tile{12, nr} : Tile{6, nr};
-}
+constexpr int64_t kRowsAhead = 4;  // prefetched while b is packed: its rows are too far apart for the processor to foresee
 
 // A matrix of a batch: element (r, c) of matrix (i, j) at i * batch0 + j * batch1 + r * row + c * col.
 struct MatrixStrides {
@@ -94,9 +82,10 @@ lang::Function make_pack_a(int mr, bool k_contiguous, bool m_contiguous) {
   const Val x = b.pointer("a", Mem::f32), out = b.pointer("packed", Mem::f32);
   const Val k = b.i64("k"), m = b.i64("m"), row = b.i64("row"), col = b.i64("col");
   const Val inner = b.i64("inner_batches"), batch0 = b.i64("batch0"), batch1 = b.i64("batch1"), tiles = b.i64("tiles");
+  const Val k_block = b.i64("k_block");
   const Val tile = b.program_id(0), batch = b.program_id(2);
   const int side = padded(mr);
-  const Val from = b.program_id(1) * double(kKBlock), to = b.min(from + double(kKBlock), k);
+  const Val from = b.program_id(1) * k_block, to = b.min(from + k_block, k);
   const Val base = batch / inner * batch0 + batch % inner * batch1 + tile * double(mr) * row;
   pack_part(b, x, out,
             {.source = base,
@@ -121,7 +110,7 @@ enum class Right : uint8_t {
 };
 
 struct GemmShape {
-  int mr, nr;
+  int mr, nr, vector;
   int tail;  // rows left over after whole tiles of mr; 0 when `a` is packed, whose tiles are all whole
   bool packed_a;
   Right right;
@@ -141,6 +130,7 @@ lang::Function make_gemm(GemmShape s) {
   const Val b_row = b.i64("b_row"), b_col = b.i64("b_col"), b_inner = b.i64("b_inner"), b_batch0 = b.i64("b_batch0"),
             b_batch1 = b.i64("b_batch1");
   const Val panels = b.i64("panels"), rows_per = b.i64("rows_per"), panels_per = b.i64("panels_per");
+  const Val k_block = b.i64("k_block"), row_block = b.i64("row_block");
   const Val batch = b.program_id(2);
   const Val first_panel = b.program_id(0) * panels_per, last_panel = b.min(first_panel + panels_per, panels);
   const Val first = b.program_id(1) * rows_per;
@@ -148,10 +138,10 @@ lang::Function make_gemm(GemmShape s) {
   const Val a_base = batch / inner * batch0 + batch % inner * batch1;
   const Val b_base = batch / b_inner * b_batch0 + batch % b_inner * b_batch1;
   const Val tiles = (m + double(s.mr - 1)) / double(s.mr);  // of packed `a`
-  const Val packed = b.scratch(Mem::f32, kPanelsMost * kKBlock * s.nr);
-  const Val unfinished = b.scratch(Mem::f32, kRowsMost * kPanelsMost * s.nr);  // tiles of sums, past blocks of k
+  const Val packed = b.scratch(Mem::f32, kPackedMost * s.nr);
+  const Val unfinished = b.scratch(Mem::f32, kUnfinishedMost * s.nr);  // tiles of sums, past blocks of k
 
-  const Val width = b.const_i64(kKBlock * s.nr);  // of a packed panel
+  const Val width = k_block * double(s.nr);  // of a packed panel
   // Rows of b one after the other, all panels of a row together.
   auto pack_rows = [&](Val from, Val to) {
     b.each(from, to, b.const_i64(1), [&](Val i) {
@@ -170,9 +160,9 @@ lang::Function make_gemm(GemmShape s) {
   };
   auto pack_columns = [&](Val from, Val to) {
     b.each(first_panel, last_panel, b.const_i64(1), [&](Val panel) {
-      // Squares of half a panel: a whole one would not fit the registers.
-      for (int half = 0; half < s.nr; half += s.nr / 2) {
-        const Val column = panel * double(s.nr) + double(half);
+      // Squares of a vector's width: a whole panel would not fit the registers.
+      for (int part = 0; part < s.nr; part += s.vector) {
+        const Val column = panel * double(s.nr) + double(part);
         pack_part(b, x, packed,
                   {.source = b_base + column * b_col,
                    .step = b_row,
@@ -180,9 +170,9 @@ lang::Function make_gemm(GemmShape s) {
                    .from = from,
                    .to = to,
                    .limit = n - column,
-                   .target = (panel - first_panel) * width + double(half),
+                   .target = (panel - first_panel) * width + double(part),
                    .out_row = s.nr,
-                   .side = s.nr / 2},
+                   .side = s.vector},
                   s.right == Right::kColumns, false);
       }
     });
@@ -213,7 +203,7 @@ lang::Function make_gemm(GemmShape s) {
     const Val a_at =
         s.packed_a ? a_base + (from * tiles + at / double(s.mr) * (to - from)) * double(padded(s.mr)) : a_base + at * row;
     // Past the first block of k the sums so far are taken up again.
-    const Val sums_at = ((at - first) / double(s.mr) * double(kPanelsMost) + panel - first_panel) * double(s.mr * s.nr);
+    const Val sums_at = ((at - first) / double(s.mr) * panels_per + panel - first_panel) * double(s.mr * s.nr);
     TileAccess sums{.rows = rows, .cols = s.nr};
     sums.row_stride = b.const_i64(s.nr);
     b.when(b.cmp_eq(from, b.const_i64(0)), [&] { b.store(unfinished, sums_at, b.full(0, rows, s.nr), sums); });
@@ -226,17 +216,16 @@ lang::Function make_gemm(GemmShape s) {
     b.when(
         b.cmp_ge(to, k), [&] { b.store(c, c_at, acc, c_access); }, [&] { b.store(unfinished, sums_at, acc, sums); });
   };
-  const int64_t block = std::max<int64_t>(1, kRowBlock / s.mr) * s.mr;
   // At least one pass, so that K == 0 writes zeros.
-  b.each(b.const_i64(0), b.max(k, b.const_i64(1)), b.const_i64(kKBlock), [&](Val from) {
-    const Val to = b.min(from + double(kKBlock), k);
+  b.each(b.const_i64(0), b.max(k, b.const_i64(1)), k_block, [&](Val from) {
+    const Val to = b.min(from + k_block, k);
     if (s.right == Right::kPanels) {
       pack_panels(from, to);
     } else {
       s.right == Right::kRows ? pack_rows(from, to) : pack_columns(from, to);
     }
-    b.each(first, last, b.const_i64(block), [&](Val block_first) {
-      const Val block_last = b.min(block_first + double(block), last);
+    b.each(first, last, row_block, [&](Val block_first) {
+      const Val block_last = b.min(block_first + row_block, last);
       const Val whole_end = s.packed_a ? block_last : block_first + (block_last - block_first) / double(s.mr) * double(s.mr);
       b.each(first_panel, last_panel, b.const_i64(1), [&](Val panel) {
         b.each(block_first, whole_end, b.const_i64(s.mr), [&](Val at) { tile(panel, at, s.mr, from, to); });
@@ -249,8 +238,6 @@ lang::Function make_gemm(GemmShape s) {
 
 // One to three rows of `a` times b[K, N] whose rows are contiguous, b read in place: a few of its rows side by side, from one
 // end of the program's columns to the other, so that every stream is long; a thread takes one program, for the same reason. Program (block of columns, all rows, batch).
-constexpr int64_t kFewK = 8;
-
 lang::Function make_few_rows(int rows) {
   const int cols = rows == 1 ? 64 : 32;  // as many as leave registers for all the sums
   Builder b("gemm_few_rows");
@@ -258,6 +245,7 @@ lang::Function make_few_rows(int rows) {
   const Val n = b.i64("n"), k = b.i64("k"), row = b.i64("row"), col = b.i64("col"), b_row = b.i64("b_row");
   const Val a_inner = b.i64("a_inner"), a0 = b.i64("a_batch0"), a1 = b.i64("a_batch1");
   const Val b_inner = b.i64("b_inner"), b0 = b.i64("b_batch0"), b1 = b.i64("b_batch1"), columns_per = b.i64("columns_per");
+  const Val few_k = b.i64("few_k");
   const Val begin_column = b.program_id(0) * columns_per, batch = b.program_id(2);
   const Val end_column = b.min(begin_column + columns_per, n);
   const Val a_base = batch / a_inner * a0 + batch % a_inner * a1;
@@ -279,8 +267,8 @@ lang::Function make_few_rows(int rows) {
     })[0];
     b.store(c, c_at, acc, c_access);
   };
-  b.each(b.const_i64(0), b.max(k, b.const_i64(1)), b.const_i64(kFewK), [&](Val from) {
-    const Val to = b.min(from + double(kFewK), k);
+  b.each(b.const_i64(0), b.max(k, b.const_i64(1)), few_k, [&](Val from) {
+    const Val to = b.min(from + few_k, k);
     b.each(begin_column, end_column, b.const_i64(cols), [&](Val column) {
       b.when(
           b.cmp_le(column + double(cols), n), [&] { tile(column, from, to, {}); }, [&] { tile(column, from, to, n - column); });
@@ -316,42 +304,31 @@ bool batch_strides(const Layout& x, Batched& out) {
   return true;
 }
 
-struct ProductSize {
-  int64_t batches, m, n, k;
-};
-
-// The items a program takes, in multiples of `least`, so that with `others` programs beside it every thread finds a few.
-int64_t items_per_program(int64_t items, int64_t others, int64_t least, int threads) {
-  const int64_t wanted = std::max<int64_t>(1, 2 * threads / std::max<int64_t>(1, others));
-  return std::max(least, ((items + wanted - 1) / wanted + least - 1) / least * least);
-}
-
-// Threads worth waking for a product: each needs some ten microseconds of work. None: one program does it all.
-int useful_threads(const ProductSize& p, const Machine& machine) {
-  constexpr int64_t kWorth = int64_t{1} << 20;  // multiply-adds
-  return static_cast<int>(std::min<int64_t>(machine.threads, p.batches * p.m * p.n * p.k / kWorth));
-}
-
 void few_rows(Lowering& l, OperandId a, OperandId b, const Batched& as, const Batched& bs, const ProductSize& p) {
   const int rows = static_cast<int>(p.m);
   const int64_t columns_per = items_per_program(p.n, 2 * p.batches, 128, l.machine().threads);
-  l.launch(fmt::format("gemm_few_rows/{}", rows), [&] { return make_few_rows(rows); },
-           {(p.n + columns_per - 1) / columns_per, 1, p.batches},
-           {slot(a), slot(b), slot(l.out()), slot(p.n), slot(p.k), slot(as.strides.row), slot(as.strides.col),
-            slot(bs.strides.row), slot(as.inner), slot(as.strides.batch0), slot(as.strides.batch1), slot(bs.inner),
-            slot(bs.strides.batch0), slot(bs.strides.batch1), slot(columns_per)});
+  constexpr std::array<int64_t, 4> kFewK = {8, 4, 16, 32};  // rows of b side by side
+  const double flops = 2.0 * static_cast<double>(p.batches * p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
+  l.choose(fmt::format("gemm_few_rows {}", size_class(p)), {"general", "k4", "k16", "k32"}, flops, [&](size_t i) {
+    l.launch(fmt::format("gemm_few_rows/{}", rows), [&] { return make_few_rows(rows); },
+             {(p.n + columns_per - 1) / columns_per, 1, p.batches},
+             {slot(a), slot(b), slot(l.out()), slot(p.n), slot(p.k), slot(as.strides.row), slot(as.strides.col),
+              slot(bs.strides.row), slot(as.inner), slot(as.strides.batch0), slot(as.strides.batch1), slot(bs.inner),
+              slot(bs.strides.batch0), slot(bs.strides.batch1), slot(columns_per), slot(kFewK[i])});
+  });
 }
 
 // `a` as tiles that gemm reads straight through; `as` becomes their strides.
-OperandId pack_a(Lowering& l, OperandId a, Batched& as, const ProductSize& p, int mr) {
+OperandId pack_a(Lowering& l, OperandId a, Batched& as, const ProductSize& p, const GemmSchedule& s) {
+  const int mr = s.mr;
   const int side = padded(mr);
   const int64_t tiles = (p.m + mr - 1) / mr;
   const bool k_contiguous = as.strides.col == 1, m_contiguous = as.strides.row == 1;
   const OperandId packed = l.temp({DType::kF32, {p.batches, tiles, p.k, side}});
   l.launch(fmt::format("pack_a/{},{},{}", mr, k_contiguous, m_contiguous),
-           [&] { return make_pack_a(mr, k_contiguous, m_contiguous); }, {tiles, (p.k + kKBlock - 1) / kKBlock, p.batches},
+           [&] { return make_pack_a(mr, k_contiguous, m_contiguous); }, {tiles, (p.k + s.k_block - 1) / s.k_block, p.batches},
            {slot(a), slot(packed), slot(p.k), slot(p.m), slot(as.strides.row), slot(as.strides.col), slot(as.inner),
-            slot(as.strides.batch0), slot(as.strides.batch1), slot(tiles)});
+            slot(as.strides.batch0), slot(as.strides.batch1), slot(tiles), slot(s.k_block)});
   as = {.strides = {.batch0 = tiles * p.k * side}, .inner = 1};
   return packed;
 }
@@ -362,32 +339,35 @@ struct RightOperand {
   Batched at;  // kPanels: unused
   Mem mem = Mem::f32;
   OperandId scales = {};  // of int8
+  std::string name() const { return kind == Right::kPanels ? lang::name_of(mem) : std::string(1, "rcs"[static_cast<int>(kind)]); }
 };
 
-void gemm(Lowering& l, OperandId a, Batched as, const RightOperand& right, const ProductSize& p) {
+void gemm_as(Lowering& l, OperandId a, Batched as, const RightOperand& right, const ProductSize& p, const GemmSchedule& s) {
   const Batched& bs = right.at;
-  Tile t = tile_for(l.machine());
-  if (p.m <= 16 && p.m % t.mr != 0 && p.m % 4 == 0) t.mr = 4;  // no short tile left over
-  const int threads = useful_threads(p, l.machine());
-  const int64_t panels = (p.n + t.nr - 1) / t.nr;
-  // Rows that lie together pack at the speed of memory; scattered ones must be used by more panels to be worth it.
-  const bool packs_a = panels >= (as.strides.row == 1 ? 4 : 16);
-  if (packs_a) a = pack_a(l, a, as, p, t.mr);
-  const int64_t panels_per = std::min(kPanelsMost, items_per_program(panels, p.batches, 4, threads));
-  const int64_t columns = (panels + panels_per - 1) / panels_per;
-  const int64_t rows_per = std::min(kRowsMost, items_per_program(p.m, columns * p.batches, 4 * t.mr, threads));
-  const GemmShape shape{t.mr, t.nr, packs_a ? 0 : static_cast<int>(p.m % t.mr), packs_a, right.kind, right.mem};
+  if (s.packs_a) a = pack_a(l, a, as, p, s);
+  const int64_t panels = (p.n + s.nr - 1) / s.nr;
+  const auto [panels_per, rows_per] = share_of(p, s, l.machine());
+  const GemmShape shape{s.mr, s.nr, l.machine().vector_floats, s.packs_a ? 0 : static_cast<int>(p.m % s.mr), s.packs_a, right.kind, right.mem};
   std::vector<Slot> slots = {slot(a), slot(right.b), slot(l.out())};
   if (right.mem == Mem::i8) slots.push_back(slot(right.scales));
   slots.insert(slots.end(), {slot(p.m), slot(p.n), slot(p.k)});
-  if (!packs_a) slots.insert(slots.end(), {slot(as.strides.row), slot(as.strides.col)});
+  if (!s.packs_a) slots.insert(slots.end(), {slot(as.strides.row), slot(as.strides.col)});
   slots.insert(slots.end(), {slot(as.inner), slot(as.strides.batch0), slot(as.strides.batch1), slot(bs.strides.row),
                              slot(bs.strides.col), slot(bs.inner), slot(bs.strides.batch0), slot(bs.strides.batch1),
-                             slot(panels), slot(rows_per), slot(panels_per)});
-  const std::string b_kind = right.kind == Right::kPanels ? lang::name_of(right.mem) : std::string(1, "rcs"[static_cast<int>(right.kind)]);
-  l.launch(
-      fmt::format("gemm/{}x{}+{}{}{}", t.mr, t.nr, shape.tail, packs_a ? "p" : "", b_kind), [&] { return make_gemm(shape); },
-      {columns, (p.m + rows_per - 1) / rows_per, p.batches}, std::move(slots));
+                             slot(panels), slot(rows_per), slot(panels_per), slot(s.k_block), slot(std::max<int64_t>(1, s.row_block / s.mr) * s.mr)});
+  l.launch(fmt::format("gemm/{}x{}+{}{}{}", s.mr, s.nr, shape.tail, s.packs_a ? "p" : "", right.name()), [&] { return make_gemm(shape); },
+           {(panels + panels_per - 1) / panels_per, (p.m + rows_per - 1) / rows_per, p.batches}, std::move(slots));
+}
+
+void gemm(Lowering& l, OperandId a, const Batched& as, const RightOperand& right, const ProductSize& p) {
+  const GemmKind kind{as.strides.row == 1, right.name(), right.kind == Right::kPanels};
+  std::vector<GemmSchedule> schedules = other_gemms(p, kind, l.machine());
+  schedules.insert(schedules.begin(), general_gemm(p, kind, l.machine()));
+  std::vector<std::string> names = {"general"};
+  for (size_t i = 1; i < schedules.size(); ++i) names.push_back(name_of(schedules[i]));
+  const double flops = 2.0 * static_cast<double>(p.batches * p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
+  l.choose(fmt::format("gemm {}{} {}", as.strides.row == 1 ? 't' : as.strides.col == 1 ? 'r' : 's', right.name(), size_class(p)), names, flops,
+           [&](size_t i) { gemm_as(l, a, as, right, p, schedules[i]); });
 }
 
 }  // namespace
