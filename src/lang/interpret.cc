@@ -124,6 +124,17 @@ Status Interpreter::inst(int id) {
       for (size_t k = 0; k < n; ++k) out[k].f = options_.fma ? std::fmaf(a[k].f, b[k].f, c[k].f) : a[k].f * b[k].f + c[k].f;
       return {};
     }
+    case Op::kDot4: {
+      const Cell *a = cells(i.in[0]), *b = cells(i.in[1]), *c = cells(i.in[2]);
+      for (size_t k = 0; k < n; ++k) {
+        auto sum = static_cast<uint32_t>(c[k].i);
+        for (int j = 0; j < 32; j += 8) {
+          sum += static_cast<uint32_t>(static_cast<uint8_t>(a[k].i >> j) * static_cast<int8_t>(static_cast<uint8_t>(b[k].i >> j)));
+        }
+        out[k].i = static_cast<int32_t>(sum);
+      }
+      return {};
+    }
     case Op::kSelect: {
       const Cell *c = cells(i.in[0]), *a = cells(i.in[1]), *b = cells(i.in[2]);
       for (size_t k = 0; k < n; ++k) out[k] = c[k].i ? a[k] : b[k];

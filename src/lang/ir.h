@@ -7,6 +7,7 @@
 //        rounded. fma(a, b, c) rounds once; on a machine without it a printer writes a * b + c (rounded twice).
 //        max(a, b) = b > a ? b : a and min(a, b) = b < a ? b : a, so a NaN in `a` stays.
 //   i64, i32  two's complement, wrapping. div and rem truncate; by zero is an error. shl/shr by 0..width-1; shr is logical.
+//        dot4(a, b, c) of i32 = c + sum over j of u8(a, byte j) * s8(b, byte j), wrapping: products of bytes, four at a time.
 //   i1   the result of comparisons; and, or, xor work on it. Comparisons with a NaN are false, except ne.
 // cast: i1 -> 0/1; int -> f32 rounds to nearest even; f32 -> int truncates (out of range is undefined); i64 -> i32 wraps.
 // bitcast: f32 <-> i32.
@@ -62,6 +63,7 @@ enum class Op : uint8_t {
   kEq, kNe, kLt, kLe, kGt, kGe,
   // three
   kFma, kSelect,
+  kDot4,  // i32: c plus the products of the four unsigned bytes of `a` with the four signed ones of `b`
   // imm: axis; sub: ReduceKind
   kReduce,
   // memory. kLoad in: ptr, offset, row_stride, col_stride, row_limit, col_limit; imm bit 0: has row_limit, bit 1: has col_limit

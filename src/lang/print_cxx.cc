@@ -159,6 +159,11 @@ void CxxPrinter::inst(int id, int depth) {
     case Op::kFma:
       if (fma_) return each(id, depth, fmt::format("__builtin_fmaf(v{}[k], v{}[k], v{}[k])", i.in[0], i.in[1], i.in[2]));
       return each(id, depth, fmt::format("v{}[k] * v{}[k] + v{}[k]", i.in[0], i.in[1], i.in[2]));
+    case Op::kDot4: {
+      std::string sum = fmt::format("(unsigned)v{}[k]", i.in[2]);
+      for (int j = 0; j < 32; j += 8) sum += fmt::format(" + (unsigned)((unsigned char)(v{}[k] >> {}) * (signed char)(v{}[k] >> {}))", i.in[0], j, i.in[1], j);
+      return each(id, depth, "(int)(" + sum + ")");
+    }
     case Op::kSelect:
       return each(id, depth, fmt::format("v{}[k] ? v{}[k] : v{}[k]", i.in[0], i.in[1], i.in[2]));
     case Op::kReduce:

@@ -164,6 +164,9 @@ void LlvmPrinter::inst(int id) {
     case Op::kFma:
       out = fma(i);
       return;
+    case Op::kDot4:
+      out = dot4(i);
+      return;
     case Op::kSelect:
       out = select(i);
       return;
@@ -367,6 +370,65 @@ Rows LlvmPrinter::fma(const Inst& i) {
       const std::string product = emit("fmul {} {}, {}", t, a[r], b[r]);
       out.push_back(emit("fadd {} {}, {}", t, product, c[r]));
     }
+  }
+  return out;
+}
+
+// Of <lanes x i32>, as wide as a register: products of 16-bit pairs, of the even bytes and of the odd ones, or one instruction for all.
+std::string LlvmPrinter::dot4_register(int lanes, const std::string& a, const std::string& b, const std::string& c) {
+  const std::string words = vec("i32", lanes), halves = vec("i16", 2 * lanes);
+  if (target_.vnni && lanes == 16) {
+    return call(words, "llvm.x86.avx512.vpdpbusd.512", fmt::format("{0}, {0}, {0}", words), fmt::format("{0} {1}, {0} {2}, {0} {3}", words, c, a, b));
+  }
+  const char* multiply = lanes == 16 ? "llvm.x86.avx512.pmaddw.d.512" : lanes == 8 ? "llvm.x86.avx2.pmadd.wd" : "llvm.x86.sse2.pmadd.wd";
+  const std::string ua = emit("bitcast {} {} to {}", words, a, halves), sb = emit("bitcast {} {} to {}", words, b, halves);
+  const std::string eight = int_splat("i16", 2 * lanes, 8);
+  const std::string even_a = emit("and {} {}, {}", halves, ua, int_splat("i16", 2 * lanes, 255)), odd_a = emit("lshr {} {}, {}", halves, ua, eight);
+  const std::string up = emit("shl {} {}, {}", halves, sb, eight);
+  const std::string even_b = emit("ashr {} {}, {}", halves, up, eight), odd_b = emit("ashr {} {}, {}", halves, sb, eight);
+  auto pairs = [&](const std::string& x, const std::string& y) {
+    return call(words, multiply, fmt::format("{0}, {0}", halves), fmt::format("{0} {1}, {0} {2}", halves, x, y));
+  };
+  const std::string even = emit("add {} {}, {}", words, c, pairs(even_a, even_b));
+  return emit("add {} {}, {}", words, even, pairs(odd_a, odd_b));
+}
+
+// Fewer lanes than the least register has: byte by byte.
+std::string LlvmPrinter::dot4_bytes(int lanes, const std::string& a, const std::string& b, const std::string& c) {
+  const std::string words = vec("i32", lanes);
+  std::string sum = c;
+  for (int j = 0; j < 32; j += 8) {
+    const std::string low_a = emit("lshr {} {}, {}", words, a, int_splat("i32", lanes, j)), up_b = emit("shl {} {}, {}", words, b, int_splat("i32", lanes, 24 - j));
+    const std::string byte_a = emit("and {} {}, {}", words, low_a, int_splat("i32", lanes, 255)), byte_b = emit("ashr {} {}, {}", words, up_b, int_splat("i32", lanes, 24));
+    const std::string product = emit("mul {} {}, {}", words, byte_a, byte_b);
+    sum = emit("add {} {}, {}", words, sum, product);
+  }
+  return sum;
+}
+
+Rows LlvmPrinter::dot4(const Inst& i) {
+  const int cols = i.type.cols, lanes = std::min(cols, target_.vector_floats);
+  const std::string type = vec("i32", cols);
+  Rows out;
+  for (size_t r = 0; r < static_cast<size_t>(i.type.rows); ++r) {
+    std::vector<std::string> done;
+    for (int from = 0; from < cols; from += lanes) {
+      auto piece = [&](int operand) {
+        const std::string& x = at(i.in[static_cast<size_t>(operand)])[r];
+        return lanes == cols ? x : emit("shufflevector {} {}, {} poison, <{} x i32> {}", type, x, type, lanes, iota("i32", lanes, from));
+      };
+      const std::string a = piece(0), b = piece(1), c = piece(2);
+      done.push_back(lanes < 4 ? dot4_bytes(lanes, a, b, c) : dot4_register(lanes, a, b, c));
+    }
+    // Joined two by two.
+    for (int wide = lanes; done.size() > 1; wide *= 2) {
+      const std::string half = vec("i32", wide);
+      for (size_t k = 0; k + 1 < done.size(); k += 2) {
+        done[k / 2] = emit("shufflevector {} {}, {} {}, <{} x i32> {}", half, done[k], half, done[k + 1], 2 * wide, iota("i32", 2 * wide, 0));
+      }
+      done.resize(done.size() / 2);
+    }
+    out.push_back(done[0]);
   }
   return out;
 }

@@ -88,7 +88,8 @@ TEST(Print, LlvmForAvx512Compiles) {
   target.features = "+avx2,+fma,+f16c,+bmi,+bmi2,+avx512f,+avx512dq,+avx512cd,+avx512bw,+avx512vl";
   target.vector_floats = 16;
   target.fma = target.f16c = target.avx2 = target.avx512 = true;
-  for (uint32_t seed = 6000; seed < 6010; ++seed) {
+  for (uint32_t seed = 6000; seed < 6020; ++seed) {
+    if (seed == 6010) target.features += ",+avx512vnni", target.vnni = true;
     std::string error;
     EXPECT_FALSE(device::cpu::compile_llvm(print_llvm(RandomKernel(seed).fn, target), target.features, error).empty()) << error;
   }

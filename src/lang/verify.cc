@@ -155,11 +155,14 @@ Status Verifier::inst(const Inst& i) {
     case Op::kTranspose:
       return unary(i);
     case Op::kFma:
+    case Op::kDot4: {
       BGL_TRY(count(i, 3));
+      const Elem elem = i.op == Op::kFma ? Elem::f32 : Elem::i32;
       for (const int v : i.in) {
-        if (type(v) != shaped(Elem::f32, i.type)) return fault(i, "of {}, gives {}", type_text(type(v)), type_text(i.type));
+        if (type(v) != shaped(elem, i.type)) return fault(i, "of {}, gives {}", type_text(type(v)), type_text(i.type));
       }
-      return i.type.elem == Elem::f32 ? Status() : fault(i, "gives {}", type_text(i.type));
+      return i.type.elem == elem ? Status() : fault(i, "gives {}", type_text(i.type));
+    }
     case Op::kSelect:
       BGL_TRY(count(i, 3));
       BGL_TRY(no_pointers(i));

@@ -28,6 +28,9 @@ class LlvmPrinter {
   Rows unary(const Inst& i);
   Rows cast(const Inst& i);
   Rows binary(const Inst& i);
+  Rows dot4(const Inst& i);
+  std::string dot4_register(int lanes, const std::string& a, const std::string& b, const std::string& c);
+  std::string dot4_bytes(int lanes, const std::string& a, const std::string& b, const std::string& c);
   Rows fma(const Inst& i);
   Rows select(const Inst& i);
   Rows broadcast(const Inst& i);

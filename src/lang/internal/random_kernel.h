@@ -12,7 +12,7 @@ namespace bgl::lang::internal {
 
 class RandomKernel {
  public:
-  static constexpr int64_t kElements = 4096;  // of every buffer
+  static constexpr int64_t kElements = 4800;  // of every buffer: 800 a program, more than a tile of 8 x 32 with the widest strides spans
   static constexpr int64_t kPrograms = 3;
 
   explicit RandomKernel(uint32_t seed) : rng_(seed), b_("random_" + std::to_string(seed)) { build(); }
@@ -128,7 +128,9 @@ class RandomKernel {
     const bool wide = pick(2) == 0;
     const Val p = any(wide ? i64_ : i32_), q = any(wide ? i64_ : i32_);
     const Val width = b_.constant_int(pick(wide ? 64 : 32), p.elem());
-    switch (pick(23)) {
+    switch (pick(24)) {
+      case 23:
+        return keep(b_.dot4(any(i32_), any(i32_), any(i32_)));
       case 0:
         return keep(b_.binary(one_of({Op::kAdd, Op::kSub, Op::kMul, Op::kDiv, Op::kMin, Op::kMax}), x, y));
       case 1:
@@ -207,7 +209,7 @@ class RandomKernel {
   }
   // Every program writes a stretch of its own in every output; strides and limits as they come.
   void finish(const Vals& out) {
-    const Val stretch = (b_.program_id(1) * static_cast<double>(kPrograms) + b_.program_id(0)) * 680.0;
+    const Val stretch = (b_.program_id(1) * static_cast<double>(kPrograms) + b_.program_id(0)) * 800.0;
     for (const Val& pointer : out) {
       const Elem e = pointer.elem();
       const Val tile = any(e == Elem::f32 ? real_ : e == Elem::i32 ? i32_ : i64_);

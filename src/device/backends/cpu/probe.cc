@@ -53,6 +53,7 @@ Probe probe_cpu(std::string& warning) {
   p.vector_floats = 16;
   p.registers = 32;
   p.features += ",+avx512f,+avx512dq,+avx512cd,+avx512bw,+avx512vl";
+  if (bit(seven.c, 11)) p.features += ",+avx512vnni";
   return p;
 }
 
