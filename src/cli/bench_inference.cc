@@ -46,9 +46,10 @@ struct Subject {
   ModelConfig (*config)();
   WeightType type;
 };
-constexpr std::array<Subject, 3> kSubjects = {{{"llama_110m_f32", llama_110m, WeightType::kF32},
+constexpr std::array<Subject, 4> kSubjects = {{{"llama_110m_f32", llama_110m, WeightType::kF32},
                                               {"llama_1b_bf16", llama_1b, WeightType::kBF16},
-                                              {"llama_1b_int8", llama_1b, WeightType::kInt8}}};
+                                              {"llama_1b_int8", llama_1b, WeightType::kInt8},
+                                              {"llama_1b_w8a8", llama_1b, WeightType::kW8A8}}};
 
 // bfloat16 numbers of random sign and fraction with 2^-7 <= |x| < 2^-6, four at a time.
 Tensor cheap_matrix(const ops::Shape& shape) {
@@ -108,7 +109,7 @@ BenchResults each_subject(F measure) {
     for (const Subject& subject : kSubjects) {
       BGL_ASSIGN(const auto model, random_model(subject));
       auto cache = model->make_cache(18);
-      out.push_back(measure(subject.name, *model, cache));
+      out.push_back(measure(subject, *model, cache));
     }
   } catch (const Error& e) {
     return e.status();
@@ -119,17 +120,19 @@ BenchResults each_subject(F measure) {
 }  // namespace
 
 BenchResults bench_decode(const lang::Rates& rates) {
-  return each_subject([&](const char* name, models::Model& model, models::PagedCache& cache) {
+  return each_subject([&](const Subject& subject, models::Model& model, models::PagedCache& cache) {
     const double s = time_step(model, cache, 128, 1), bytes = static_cast<double>(model.parameter_bytes());
-    return BenchResult{.name = fmt::format("{}_decode", name), .value = 1 / s, .unit = "tokens/s", .ceiling_share = bytes / s / rates.stream_bytes_per_s};
+    return BenchResult{.name = fmt::format("{}_decode", subject.name), .value = 1 / s, .unit = "tokens/s", .ceiling_share = bytes / s / rates.stream_bytes_per_s};
   });
 }
 
 BenchResults bench_prefill(const lang::Rates& rates) {
   constexpr int64_t kTokens = 512;
-  return each_subject([&](const char* name, models::Model& model, models::PagedCache& cache) {
+  return each_subject([&](const Subject& subject, models::Model& model, models::PagedCache& cache) {
     const double s = time_step(model, cache, 0, kTokens), flops = prompt_flops(model.config(), kTokens);
-    return BenchResult{.name = fmt::format("{}_prefill_{}", name, kTokens), .value = kTokens / s, .unit = "tokens/s", .ceiling_share = flops / s / rates.f32_flops};
+    // Each type beside the rate of the arithmetic that it uses.
+    const double peak = subject.type == WeightType::kW8A8 ? lang::measure_byte_rate() : rates.f32_flops;
+    return BenchResult{.name = fmt::format("{}_prefill_{}", subject.name, kTokens), .value = kTokens / s, .unit = "tokens/s", .ceiling_share = flops / s / peak};
   });
 }
 

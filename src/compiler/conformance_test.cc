@@ -52,6 +52,9 @@ Value leaf_of(const RefTensor& t, DType dtype) {
       case DType::kBF16:
         buffer->as<uint16_t>()[i] = static_cast<uint16_t>(std::bit_cast<uint32_t>(static_cast<float>(t.data[i])) >> 16);
         break;
+      case DType::kI32:
+        buffer->as<int32_t>()[i] = static_cast<int32_t>(t.data[i]);
+        break;
       case DType::kI8:
         buffer->as<int8_t>()[i] = static_cast<int8_t>(t.data[i]);
         break;

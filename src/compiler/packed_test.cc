@@ -128,6 +128,39 @@ TEST(PackedLinear, HasTheBitsOfTheProductWithTheWidenedWeightForAnyNumberOfRows)
   }
 }
 
+// Both sides are rounded to a 127th of the largest of their group: an error of a product is within a 127th of both, and errors of a
+// sum mostly cancel.
+TEST(W8A8, IsNearTheProductAndHasTheSameBitsForAnyNumberOfRows) {
+  for (const auto& [n, k] : {std::pair<int64_t, int64_t>{200, 333}, {64, 64}, {65, 1000}, {3, 1}}) {
+    const int64_t most = 530;  // more than a program takes
+    const std::vector<float> w = some(n * k, 3), x = some(most * k, 4);
+    const PackedWeight packed = ops::pack_weight({DType::kF32, {n, k}}, w.data(), WeightType::kW8A8);
+    const std::vector<float> exact = floats_of(ops::linear(matrix(x, most, k), matrix(w, n, k), {})), all = floats_of(ops::packed_linear(matrix(x, most, k), packed, {}));
+    for (size_t i = 0; i < all.size(); ++i) ASSERT_NEAR(all[i], exact[i], 0.004 * std::sqrt(static_cast<double>(k)) + 0.002) << n << ", " << k << " at " << i;
+    for (const int64_t rows : {1, 2, 3, 4, 7, 64, 513}) {
+      const std::vector<float> part(x.begin(), x.begin() + rows * k);
+      const std::vector<float> got = floats_of(ops::packed_linear(matrix(part, rows, k), packed, {}));
+      EXPECT_EQ(std::memcmp(got.data(), all.data(), got.size() * sizeof(float)), 0) << n << ", " << k << ", " << rows << " rows";
+    }
+  }
+}
+
+TEST(W8A8, WhatIsNotFiniteStaysSo) {
+  const std::vector<float> w = some(5 * 130, 3);
+  for (const float bad : {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+    std::vector<float> x = some(3 * 130, 4);
+    x[130 + 70] = bad;
+    const std::vector<float> y = floats_of(ops::packed_linear(matrix(x, 3, 130), ops::pack_weight({DType::kF32, {5, 130}}, w.data(), WeightType::kW8A8), {}));
+    for (size_t i = 0; i < y.size(); ++i) EXPECT_EQ(std::isfinite(y[i]), i / 5 != 1) << i;
+  }
+}
+
+TEST(W8A8, LooksUpTheRowsThatInt8Has) {
+  const std::vector<float> w = some(70 * 130, 2);
+  const TensorMeta meta{DType::kF32, {70, 130}};
+  EXPECT_EQ(floats_of(widened(ops::pack_weight(meta, w.data(), WeightType::kW8A8))), floats_of(widened(ops::pack_weight(meta, w.data(), WeightType::kInt8))));
+}
+
 TEST(PackedLinear, AddsABiasAndKeepsLeadingDims) {
   const std::vector<float> w = some(6, 5), x = some(12, 6), bias = {10, 20};
   const PackedWeight packed = ops::pack_weight({DType::kF32, {2, 3}}, w.data(), WeightType::kF32);

@@ -71,10 +71,26 @@ bool quantise(const Square& s, int64_t steps, int8_t* out, float* scales) {
   return finite;
 }
 
+// Rows of k become fours of k side by side; returns false where a weight is not finite.
+bool quantise_in_fours(const Square& s, int64_t steps, int8_t* out, float* scales, int32_t* sums) {
+  int8_t q[kSide * kSide] = {};
+  const bool finite = quantise(s, steps, q, scales);
+  for (int64_t j = 0; j < kSide; ++j) {
+    int32_t sum = 0;
+    for (int64_t i = 0; i < kSide; ++i) {
+      sum += q[i * kSide + j];
+      out[(i / kByteGroup * kSide + j) * kByteGroup + i % kByteGroup] = q[i * kSide + j];
+    }
+    sums[j] = static_cast<int32_t>(-kByteOffset) * sum;
+  }
+  return finite;
+}
+
 struct Target {
   WeightType type;
   std::byte* panels;
   float* scales;
+  int32_t* sums;
 };
 
 // Packs panel `p` of W[rows, width]; false where a weight that is to become int8 is not finite.
@@ -82,7 +98,7 @@ template <typename T>
 bool pack_panel(const std::byte* w, int64_t rows, int64_t width, int64_t p, const Target& to) {
   Square s;
   bool finite = true;
-  const int64_t groups = (width + kScaleGroup - 1) / kScaleGroup, outputs = std::min(kSide, rows - p * kSide);
+  const int64_t groups = scale_groups(width), outputs = std::min(kSide, rows - p * kSide);
   for (int64_t k = 0; k < width; k += kSide) {
     const int64_t steps = std::min(kSide, width - k), at = (p * width + k) * kSide;
     read_square<T>(w, p * kSide * width + k, width, outputs, steps, s);
@@ -96,6 +112,11 @@ bool pack_panel(const std::byte* w, int64_t rows, int64_t width, int64_t p, cons
       case WeightType::kInt8:
         finite &= quantise(s, steps, reinterpret_cast<int8_t*>(to.panels) + at, to.scales + (p * groups + k / kSide) * kSide);
         break;
+      case WeightType::kW8A8: {
+        const int64_t group = p * groups + k / kSide;
+        finite &= quantise_in_fours(s, steps, reinterpret_cast<int8_t*>(to.panels) + group * kSide * kSide, to.scales + group * kSide, to.sums + group * kSide);
+        break;
+      }
     }
   }
   return finite;
@@ -109,12 +130,14 @@ PackedWeight pack_weight(const TensorMeta& meta, const void* data, WeightType ty
   BGL_REQUIRE(meta.shape.size() == 2 && (meta.dtype == DType::kF32 || meta.dtype == DType::kBF16),
               "[pack_weight] got {} {}: needs a matrix of float32 or bfloat16", dtype_name(meta.dtype), shape_text(meta.shape));
   const int64_t rows = meta.shape[0], width = meta.shape[1], panels = (rows + kSide - 1) / kSide;
-  const TensorMeta packed{dtype_of(type), {panels, width, kSide}};
-  const TensorMeta scales{DType::kF32, {panels, (width + kScaleGroup - 1) / kScaleGroup, kSide}};
-  const bool scaled = type == WeightType::kInt8;
+  const bool in_fours = type == WeightType::kW8A8, scaled = in_fours || type == WeightType::kInt8;
+  const int64_t groups = scale_groups(width);
+  const TensorMeta packed{dtype_of(type), in_fours ? Shape{panels, groups * kScaleGroup / kByteGroup, kSide, kByteGroup} : Shape{panels, width, kSide}};
+  const TensorMeta scales{DType::kF32, {panels, groups, kSide}}, sums{DType::kI32, {panels, groups, kSide}};
   const auto buffer = Buffer::allocate(static_cast<size_t>(packed.bytes()));
   const auto scale_buffer = scaled ? Buffer::allocate(static_cast<size_t>(scales.bytes())) : nullptr;
-  const Target to{type, buffer->data(), scaled ? scale_buffer->as<float>() : nullptr};
+  const auto sum_buffer = in_fours ? Buffer::allocate(static_cast<size_t>(sums.bytes())) : nullptr;
+  const Target to{type, buffer->data(), scaled ? scale_buffer->as<float>() : nullptr, in_fours ? sum_buffer->as<int32_t>() : nullptr};
   std::atomic<int64_t> not_finite{-1};
   thread_pool().parallel_for(panels, 1, [&](int64_t from, int64_t end) {
     for (int64_t p = from; p < end; ++p) {
@@ -123,9 +146,9 @@ PackedWeight pack_weight(const TensorMeta& meta, const void* data, WeightType ty
       if (!finite) not_finite = p;
     }
   });
-  BGL_REQUIRE(not_finite < 0, "[pack_weight] a weight in rows {} to {} of {} is not finite, which int8 cannot hold: keep bf16 or f32",
-              not_finite * kSide, std::min(rows, (not_finite + 1) * kSide) - 1, shape_text(meta.shape));
-  return {make_leaf(packed, buffer), scaled ? make_leaf(scales, scale_buffer) : Value{}, rows, width, type};
+  BGL_REQUIRE(not_finite < 0, "[pack_weight] a weight in rows {} to {} of {} is not finite, which {} cannot hold: keep bf16 or f32",
+              not_finite * kSide, std::min(rows, (not_finite + 1) * kSide) - 1, shape_text(meta.shape), name_of(type));
+  return {make_leaf(packed, buffer), scaled ? make_leaf(scales, scale_buffer) : Value{}, in_fours ? make_leaf(sums, sum_buffer) : Value{}, rows, width, type};
 }
 
 }  // namespace bgl::ops

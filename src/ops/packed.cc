@@ -6,6 +6,7 @@
 #include "ops/functions.h"
 #include "ops/kernels/packed_kernels.h"
 #include "ops/lowering.h"
+#include "ops/w8a8.h"
 
 namespace bgl::ops {
 namespace {
@@ -29,6 +30,7 @@ void check_weight(const char* op, Metas in, int64_t rows) {
 
 // Element (row, k) of the weight.
 double weight_at(std::span<const RefTensor> in, int64_t row, int64_t k) {
+  if (in[0].shape.size() == 4) return w8a8_weight_at(in, row, k);
   const int64_t width = in[0].shape[1], panel = row / kPanelWidth, lane = row % kPanelWidth;
   const double q = in[0].at((panel * width + k) * kPanelWidth + lane);
   return in.size() == 1 ? q : q * in[1].at((panel * in[1].shape[1] + k / kScaleGroup) * kPanelWidth + lane);
@@ -59,16 +61,21 @@ Cost cost_packed_linear(const Node& node) {
   return c;
 }
 
-// --- packed_embedding(panels, scales?, ids[...]); ints {N} ---
+// --- packed_embedding(panels, scales?, ids[...]); ints {N, K} ---
 std::vector<TensorMeta> infer_packed_embedding(Metas in, const Attrs& attrs) {
-  check_weight("packed_embedding", in.first(in.size() - 1), attrs.ints.at(0));
+  if (in[0].shape.size() == 4) {
+    check_w8a8("packed_embedding", in.first(in.size() - 1), attrs.ints.at(0), attrs.ints.at(1));
+  } else {
+    check_weight("packed_embedding", in.first(in.size() - 1), attrs.ints.at(0));
+    BGL_REQUIRE(in[0].shape[1] == attrs.ints.at(1), "[packed_embedding] got panels {} for a width of {}", shape_text(in[0].shape), attrs.ints[1]);
+  }
   BGL_REQUIRE(in.back().dtype == DType::kI64, "[packed_embedding] got ids of {}: needs int64", dtype_name(in.back().dtype));
   TensorMeta out{DType::kF32, in.back().shape};
-  out.shape.push_back(in[0].shape[1]);
+  out.shape.push_back(attrs.ints[1]);
   return {out};
 }
-std::vector<RefTensor> ref_packed_embedding(std::span<const RefTensor> in, const Attrs&) {
-  const int64_t width = in[0].shape[1];
+std::vector<RefTensor> ref_packed_embedding(std::span<const RefTensor> in, const Attrs& attrs) {
+  const int64_t width = attrs.ints[1];
   RefTensor out{in.back().shape, {}};
   out.shape.push_back(width);
   for (const double id : in.back().data) {
@@ -111,8 +118,14 @@ std::vector<Sample> samples_packed_embedding() {
     for (const auto& [k, n] : {std::array<int64_t, 2>{1, 1}, {70, 130}, {64, 64}}) {
       std::vector<Sample::Input> inputs = weight_inputs(type, n, k);
       inputs.push_back({{DType::kI64, {2, 3}}, 0, static_cast<double>(n)});
-      out.push_back({inputs, {{n}, {}}});
+      out.push_back({inputs, {{n, k}, {}}});
     }
+  }
+  for (const auto& [k, n] : {std::array<int64_t, 2>{1, 1}, {70, 130}, {64, 64}}) {
+    std::vector<Sample::Input> inputs = w8a8_weight_inputs(n, k);
+    inputs.pop_back();  // the sums
+    inputs.push_back({{DType::kI64, {2, 3}}, 0, static_cast<double>(n)});
+    out.push_back({inputs, {{n, k}, {}}});
   }
   return out;
 }
@@ -131,14 +144,14 @@ const std::vector<OpDef>& packed_table() {
     linear_op.tolerance = 1e-4;  // as matmul's
     OpDef embedding_op;
     embedding_op.name = "packed_embedding";
-    embedding_op.signature = "packed_embedding(panels[N/64, K, 64], scales[N/64, K/64, 64]?, ids[...], N) -> [..., K]";
+    embedding_op.signature = "packed_embedding(panels[N/64, K, 64], scales[N/64, K/64, 64]?, ids[...], N, K) -> [..., K]";
     embedding_op.infer = infer_packed_embedding;
     embedding_op.reference = ref_packed_embedding;
-    embedding_op.lower = [](Lowering& l, const Node& n) { kernels::lower_packed_embedding(l, n.inputs.size() == 3, n.attrs.ints[0]); };
+    embedding_op.lower = [](Lowering& l, const Node& n) { kernels::lower_packed_embedding(l, n.inputs.size() == 3, n.attrs.ints[0], n.attrs.ints[1]); };
     embedding_op.cost = cost_packed_embedding;
     embedding_op.sharding = "nkl,nkl,...->...k";
     embedding_op.samples = samples_packed_embedding;
-    return std::vector<OpDef>{linear_op, embedding_op};
+    return std::vector<OpDef>{linear_op, embedding_op, w8a8_linear_op()};
   }();
   return table;
 }
@@ -148,17 +161,21 @@ const std::vector<OpDef>& packed_table() {
 std::span<const OpDef> packed_ops() { return packed_table(); }
 
 const char* name_of(WeightType type) {
-  constexpr const char* kNames[] = {"f32", "bf16", "int8"};
+  constexpr const char* kNames[] = {"f32", "bf16", "int8", "w8a8"};
   return kNames[static_cast<int>(type)];
 }
 std::optional<WeightType> weight_type_of(const std::string& name) {
-  for (const WeightType t : {WeightType::kF32, WeightType::kBF16, WeightType::kInt8}) {
+  for (const WeightType t : {WeightType::kF32, WeightType::kBF16, WeightType::kInt8, WeightType::kW8A8}) {
     if (name == name_of(t)) return t;
   }
   return std::nullopt;
 }
 
-int64_t PackedWeight::bytes() const { return (panels ? panels.meta().bytes() : 0) + (scales ? scales.meta().bytes() : 0); }
+int64_t PackedWeight::bytes() const {
+  int64_t all = 0;
+  for (const Value& v : {panels, scales, sums}) all += v ? v.meta().bytes() : 0;
+  return all;
+}
 
 Value packed_linear(const Value& x, const PackedWeight& weight, const Value& bias) {
   BGL_REQUIRE(x.rank() >= 1 && x.size(-1) == weight.width, "[packed_linear] got x {} and weight [{}, {}]: the last dim of x must be {}",
@@ -168,7 +185,9 @@ Value packed_linear(const Value& x, const PackedWeight& weight, const Value& bia
   const int64_t m = numel(Shape(out.begin(), out.end() - 1));
   std::vector<Value> inputs = {reshape(x, {m, weight.width}), weight.panels};
   if (weight.scales) inputs.push_back(weight.scales);
-  const Value y = reshape({make_node(packed_table()[0], std::move(inputs), {{weight.rows}, {}}), 0}, out);
+  if (weight.sums) inputs.push_back(weight.sums);
+  const OpDef& op = packed_table()[weight.type == WeightType::kW8A8 ? 2 : 0];
+  const Value y = reshape({make_node(op, std::move(inputs), {{weight.rows}, {}}), 0}, out);
   return bias ? add(y, bias) : y;
 }
 
@@ -176,7 +195,7 @@ Value packed_embedding(const PackedWeight& weight, const Value& ids) {
   std::vector<Value> inputs = {weight.panels};
   if (weight.scales) inputs.push_back(weight.scales);
   inputs.push_back(ids);
-  return {make_node(packed_table()[1], std::move(inputs), {{weight.rows}, {}}), 0};
+  return {make_node(packed_table()[1], std::move(inputs), {{weight.rows, weight.width}, {}}), 0};
 }
 
 }  // namespace bgl::ops

@@ -11,7 +11,7 @@ lang::Val load_weights(lang::Builder& b, lang::Val panels, lang::Val offset, con
 
 // x, panels and, where `scaled`, scales -> x W^T.
 void lower_packed_linear(Lowering& l, bool scaled);
-// panels, scales where `scaled`, ids -> rows of W, which has `rows` of them.
-void lower_packed_embedding(Lowering& l, bool scaled, int64_t rows);
+// panels, scales where `scaled`, ids -> rows of W[rows, k].
+void lower_packed_embedding(Lowering& l, bool scaled, int64_t rows, int64_t k);
 
 }  // namespace bgl::ops::kernels
