@@ -61,6 +61,7 @@ Status evaluate(const EvalVerb& o) {
   }
   BGL_ASSIGN(Scored last, score(o.model, shards, o));
   models.push_back(std::move(last));
+  log_kernels();
   if (!o.json) {
     print_table(models);
     return Status();

@@ -99,6 +99,7 @@ Status generate(const GenerateOptions& o) {
   std::unique_lock lock(mutex);
   changed.wait(lock, [&] { return done; });
   BGL_TRY(std::move(status));
+  log_kernels();
   return measured ? measured->save(o.profile) : Status();
 }
 

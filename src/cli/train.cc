@@ -26,6 +26,7 @@ Status run(const TrainVerb& o) {
     std::printf(", %.0f tokens/s\n", s.tokens_per_s);
   }
   if (s.profiled) std::printf("%s/profile.json: bgl explain %s tells where the time and memory went\n", o.out.c_str(), o.out.c_str());
+  log_kernels();
   return Status();
 }
 

@@ -2,6 +2,9 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/log.h"
+#include "lang/kernel.h"
+
 namespace bgl::cli {
 
 void add_verbs(CLI::App& app, Status& status) {
@@ -30,6 +33,11 @@ void add_weights_option(CLI::App& verb, std::optional<ops::WeightType>& weights)
   verb.add_option_function<std::string>("--weights", [&weights](const std::string& name) { weights = ops::weight_type_of(name); },
                                         "Hold matrices in memory as f32, bf16 or int8, or w8a8: int8, activations too, for long prompts (default: as the folder stores them)")
       ->check(CLI::IsMember({"f32", "bf16", "int8", "w8a8"}));
+}
+
+void log_kernels() {
+  const lang::KernelCounters c = lang::kernel_counters();
+  log_info("kernels: {} compiled in {:.2f} s of CPU, {} from disk", c.compiled, c.compile_cpu_seconds, c.from_disk);
 }
 
 }  // namespace bgl::cli

@@ -23,6 +23,9 @@ void set_example(CLI::App& verb, const char* example);
 // --weights f32|bf16|int8: the type of matrices in memory.
 void add_weights_option(CLI::App& verb, std::optional<ops::WeightType>& weights);
 
+// Logs (BGL_LOG=info) how many kernels this process compiled, and how many it found on the disk. For the end of a verb that runs a model.
+void log_kernels();
+
 // One per source of this folder, or two where they share it.
 void add_ask(CLI::App& app, Status& status);
 void add_bench(CLI::App& app, Status& status);
