@@ -1,5 +1,7 @@
 #include "ops/kernels/row_kernels.h"
 
+#include <fmt/format.h>
+
 #include <limits>
 
 #include "lang/math.h"
@@ -37,9 +39,15 @@ Val only(Builder& b, Val tile, Val limit) {
   return limit ? b.select(b.cmp_lt(b.iota(kLanes), limit), tile, b.splat_like(0.0, tile)) : tile;
 }
 
-lang::Function make_norm(bool centred) {
+// What follows the normalisation: y * weight, then + bias.
+struct Affine {
+  bool weight = false, bias = false;
+};
+
+lang::Function make_norm(bool centred, Affine affine) {
   Builder b(centred ? "layer_norm" : "rms_norm");
-  const Val x = b.pointer("x", Mem::f32), y = b.pointer("y", Mem::f32);
+  const Val x = b.pointer("x", Mem::f32), weight = affine.weight ? b.pointer("weight", Mem::f32) : Val{},
+            bias = affine.bias ? b.pointer("bias", Mem::f32) : Val{}, y = b.pointer("y", Mem::f32);
   const Val mean_out = centred ? b.pointer("mean", Mem::f32) : Val{};
   const Val rstd_out = b.pointer("rstd", Mem::f32), n = b.i64("n"), eps = b.f32("eps");
   const Val row = b.program_id(0);
@@ -60,7 +68,10 @@ lang::Function make_norm(bool centred) {
   b.store(rstd_out, row, rstd);
   for_row(b, n, [&](Val at, Val limit) {
     if (!centred) in.prefetch_next(at, n);
-    out.write(at, limit, centre(in.read(at, limit)) * rstd);
+    Val v = centre(in.read(at, limit)) * rstd;
+    if (affine.weight) v = v * b.load(weight, at, Row::access(limit, 0));
+    if (affine.bias) v = v + b.load(bias, at, Row::access(limit, 0));
+    out.write(at, limit, v);
   });
   return b.finish();
 }
@@ -135,16 +146,16 @@ int64_t rows_of(Lowering& l, OperandId x) {
 
 }  // namespace
 
-void lower_layer_norm(Lowering& l, double eps) {
+void lower_norm(Lowering& l, bool centred, bool weight, bool bias, double eps) {
   const OperandId x = l.contiguous(l.in(0));
-  l.launch("layer_norm", [] { return make_norm(true); }, {rows_of(l, x), 1, 1},
-           {slot(x), slot(l.out(0)), slot(l.out(1)), slot(l.out(2)), slot(l.shape(x).back()), slot_f32(eps)});
-}
-
-void lower_rms_norm(Lowering& l, double eps) {
-  const OperandId x = l.contiguous(l.in(0));
-  l.launch("rms_norm", [] { return make_norm(false); }, {rows_of(l, x), 1, 1},
-           {slot(x), slot(l.out(0)), slot(l.out(1)), slot(l.shape(x).back()), slot_f32(eps)});
+  std::vector<Slot> slots = {slot(x)};
+  if (weight) slots.push_back(slot(l.contiguous(l.in(1))));
+  if (bias) slots.push_back(slot(l.contiguous(l.in(2))));
+  for (int i = 0; i < (centred ? 3 : 2); ++i) slots.push_back(slot(l.out(i)));
+  slots.push_back(slot(l.shape(x).back()));
+  slots.push_back(slot_f32(eps));
+  const std::string key = fmt::format("{}{}{}", centred ? "layer_norm" : "rms_norm", weight ? "/w" : "", bias ? "b" : "");
+  l.launch(key, [&] { return make_norm(centred, {weight, bias}); }, {rows_of(l, x), 1, 1}, std::move(slots));
 }
 
 void lower_softmax(Lowering& l, bool logarithm) {

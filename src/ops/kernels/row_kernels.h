@@ -7,8 +7,8 @@
 
 namespace bgl::ops::kernels {
 
-void lower_layer_norm(Lowering& l, double eps);               // x -> y, mean, rstd
-void lower_rms_norm(Lowering& l, double eps);                 // x -> y, rstd
+// x, weight and bias where they are there -> y, mean where rows are `centred`, rstd. A bias comes with a weight.
+void lower_norm(Lowering& l, bool centred, bool weight, bool bias, double eps);
 void lower_softmax(Lowering& l, bool logarithm);              // x -> y, over the last dim
 void lower_cross_entropy(Lowering& l, int64_t ignore_index);  // logits, targets -> loss, lse
 // logits, targets, lse, g -> d logits
