@@ -80,7 +80,7 @@ Status bench_attention(std::vector<BenchResult>& out) {
       if (torch) out.back().peer_value = products * product / peer / 1e9;
     };
     add("forward", 2, forward, peer_forward);
-    add("backward", 5, backward, peer_backward);  // what the mathematics needs; scores are made twice
+    add("backward", 5, backward, peer_backward);  // what the mathematics needs
   }
   return Status();
 }

@@ -173,20 +173,25 @@ Grads grad_rope(const Node& n, std::span<const Value>, std::span<const Value> g)
 }
 
 Sample::Input f32_in(Shape s) { return {{DType::kF32, std::move(s)}, -1, 1}; }
-std::vector<Sample> samples_attention() {
+struct AttentionCase {
+  int64_t b, h, g, t, s, d;
+};
+std::vector<Sample> attention_samples(std::initializer_list<AttentionCase> cases) {
   std::vector<Sample> out;
-  struct Case {
-    int64_t b, h, g, t, s, d;
-  };
-  for (const Case& c : {Case{1, 1, 1, 1, 1, 4}, Case{2, 4, 2, 5, 5, 8}, Case{1, 2, 1, 3, 9, 16}, Case{1, 1, 1, 70, 70, 5}, Case{1, 2, 2, 7, 130, 20}}) {
+  for (const AttentionCase& c : cases) {
     for (const int64_t causal : {0, 1}) {
       out.push_back({{f32_in({c.b, c.h, c.t, c.d}), f32_in({c.b, c.g, c.s, c.d}), f32_in({c.b, c.g, c.s, c.d})}, {{causal}, {0.3}}});
     }
   }
   return out;
 }
+std::vector<Sample> samples_attention() {
+  return attention_samples({{1, 1, 1, 1, 1, 4}, {2, 4, 2, 5, 5, 8}, {1, 2, 1, 3, 9, 16}, {1, 1, 1, 70, 70, 5}, {1, 2, 2, 7, 130, 20}});
+}
 std::vector<Sample> samples_attention_grad() {
   std::vector<Sample> out = samples_attention();
+  // Groups of heads enough for the kernel that takes one each, on up to two threads.
+  for (Sample& s : attention_samples({{2, 8, 4, 51, 67, 20}, {8, 1, 1, 3, 5, 70}})) out.push_back(std::move(s));
   for (Sample& s : out) {
     const Shape q = s.inputs[0].meta.shape;
     s.inputs.push_back({{DType::kF32, {q[0], q[1], q[2]}}, 4, 6});

@@ -1,12 +1,13 @@
-// The gradient of attention, scores recomputed from lse. One kernel gives dq, a few queries over the key blocks; another gives dk and
-// dv, a few keys over the heads of their group in order and each head's query blocks in order, so no two programs add to one
-// element. Ref: arXiv:2205.14135, appendix B.
+// The gradient of attention, scores recomputed from lse. Where there are groups of heads enough for the threads, one kernel gives all
+// three (attention_grad_whole.cc). Otherwise one gives dq, a few queries over the key blocks, and another dk and dv, a few keys over the
+// heads of their group in order and each head's query blocks in order, so no two programs add to one element, and every score is made
+// twice. Both ways give the same bits. Ref: arXiv:2205.14135, appendix B.
 #include <fmt/format.h>
 
 #include <limits>
 
 #include "lang/math.h"
-#include "ops/kernels/attention_kernels.h"
+#include "ops/kernels/attention_grad.h"
 #include "ops/kernels/block_rows.h"
 
 namespace bgl::ops::kernels {
@@ -27,28 +28,14 @@ TileAccess column(Builder& b, int rows, Val limit) {
   return a;
 }
 
-// A [B, H, T, D] operand read in rows.
-struct Strides {
-  Val batch, head, row;
-};
-Strides stride_params(Builder& b, const char* name) {
-  const std::string n = name;
-  return {b.i64(n + "_batch"), b.i64(n + "_head"), b.i64(n + "_row")};
-}
-struct Sizes {
-  Val heads, per_group, t, s, d;
-};
-Sizes size_params(Builder& b) { return {b.i64("heads"), b.i64("heads_per_group"), b.i64("t"), b.i64("s"), b.i64("d")}; }
-Val blocks_of(Val n) { return (n + double(kBlock - 1)) / double(kBlock); }
-
 // Program (block of `rows` queries, head, batch).
 lang::Function make_dq(int rows, bool causal) {
   Builder b("attention_dq");
   const Val q = b.pointer("q", Mem::f32), k = b.pointer("k", Mem::f32), kt = b.pointer("kt", Mem::f32), vt = b.pointer("vt", Mem::f32),
             lse = b.pointer("lse", Mem::f32), delta = b.pointer("delta", Mem::f32), dout = b.pointer("dout", Mem::f32),
             dq = b.pointer("dq", Mem::f32);
-  const Sizes n = size_params(b);
-  const Strides qs = stride_params(b, "q"), ks = stride_params(b, "k"), os = stride_params(b, "dout");
+  const GradSizes n = grad_sizes(b);
+  const RowStrides qs = row_strides(b, "q"), ks = row_strides(b, "k"), os = row_strides(b, "dout");
   const Val scale = b.f32("scale");
   const Val t0 = b.program_id(0) * double(rows), head = b.program_id(1), batch = b.program_id(2);
   const Val group = head / n.per_group;
@@ -65,8 +52,8 @@ lang::Function make_dq(int rows, bool causal) {
     visible = b.min(visible, b.row_iota(rows) + (n.s - n.t + t0 + 1));
     seen = b.min(n.s, n.s - n.t + t0 + double(rows));
   }
-  const Val base = (batch * (n.heads / n.per_group) + group) * blocks_of(n.s) * double(kBlock) * n.d;
-  b.each(b.const_i64(0), blocks_of(seen), b.const_i64(1), [&](Val block) {
+  const Val base = (batch * (n.heads / n.per_group) + group) * key_blocks(n.s) * double(kBlock) * n.d;
+  b.each(b.const_i64(0), key_blocks(seen), b.const_i64(1), [&](Val block) {
     const Val first = block * double(kBlock);
     b.each(b.const_i64(0), b.const_i64(kBlock), b.const_i64(kTile), [&](Val j) {
       const Val scores = row_dots(b, query, n.d, kt, base + first * n.d + j) * scale;
@@ -86,8 +73,8 @@ lang::Function make_dkv(int rows, bool causal) {
   const Val q = b.pointer("q", Mem::f32), k = b.pointer("k", Mem::f32), v = b.pointer("v", Mem::f32), qt = b.pointer("qt", Mem::f32),
             ot = b.pointer("dout_t", Mem::f32), lse = b.pointer("lse", Mem::f32), delta = b.pointer("delta", Mem::f32),
             dout = b.pointer("dout", Mem::f32), dk = b.pointer("dk", Mem::f32), dv = b.pointer("dv", Mem::f32);
-  const Sizes n = size_params(b);
-  const Strides qs = stride_params(b, "q"), ks = stride_params(b, "k"), vs = stride_params(b, "v"), os = stride_params(b, "dout");
+  const GradSizes n = grad_sizes(b);
+  const RowStrides qs = row_strides(b, "q"), ks = row_strides(b, "k"), vs = row_strides(b, "v"), os = row_strides(b, "dout");
   const Val scale = b.f32("scale");
   const Val s0 = b.program_id(0) * double(rows), group = b.program_id(1), batch = b.program_id(2);
   const Val exist = n.s - s0;
@@ -103,8 +90,8 @@ lang::Function make_dkv(int rows, bool causal) {
   const Val first_block = causal ? b.max(s0 - ahead, b.const_i64(0)) / double(kBlock) : b.const_i64(0);
   b.each(group * n.per_group, (group + 1.0) * n.per_group, b.const_i64(1), [&](Val head) {
     const Val row = (batch * n.heads + head) * n.t;
-    const Val base = (batch * n.heads + head) * blocks_of(n.t) * double(kBlock) * n.d;
-    b.each(first_block, blocks_of(n.t), b.const_i64(1), [&](Val block) {
+    const Val base = (batch * n.heads + head) * key_blocks(n.t) * double(kBlock) * n.d;
+    b.each(first_block, key_blocks(n.t), b.const_i64(1), [&](Val block) {
       const Val first = block * double(kBlock);
       b.each(b.const_i64(0), b.const_i64(kBlock), b.const_i64(kTile), [&](Val j) {
         TileAccess stats{.rows = 1, .cols = kTile};
@@ -135,8 +122,8 @@ void lower_attention_grad(Lowering& l, double scale, bool causal) {
   const OperandId q = unit_rows(l, l.in(0)), k = unit_rows(l, l.in(1)), v = unit_rows(l, l.in(2)), dout = unit_rows(l, l.in(5));
   const OperandId lse = l.contiguous(l.in(3)), delta = l.contiguous(l.in(4));
   const Shape q_shape = l.shape(q), k_shape = l.shape(k);
-  const OperandId kt = transpose_blocks(l, k), vt = transpose_blocks(l, v), qt = transpose_blocks(l, q), ot = transpose_blocks(l, dout);
-  const int64_t heads = q_shape[1], t = q_shape[2], d = q_shape[3], groups = k_shape[1], s = k_shape[2];
+  const OperandId kt = transpose_blocks(l, k), vt = transpose_blocks(l, v);
+  const int64_t batches = q_shape[0], heads = q_shape[1], t = q_shape[2], d = q_shape[3], groups = k_shape[1], s = k_shape[2];
   auto with_common = [&](std::vector<Slot> slots, std::initializer_list<OperandId> strided) {
     for (const int64_t x : {heads, heads / groups, t, s, d}) slots.push_back(slot(x));
     for (const OperandId id : strided) {
@@ -146,10 +133,19 @@ void lower_attention_grad(Lowering& l, double scale, bool causal) {
     return slots;
   };
   const int rows = rows_at_once(l.machine());
-  const std::string kind = fmt::format("{}{}", rows, causal ? "c" : "");
-  l.launch("attention_dq/" + kind, [&] { return make_dq(rows, causal); }, {(t + rows - 1) / rows, heads, q_shape[0]},
+  const char* kind = causal ? "c" : "";
+  constexpr int64_t kProgramsAThread = 4;  // so that no thread waits long for the last
+  if (batches * groups >= kProgramsAThread * l.machine().threads) {
+    const int64_t width = d <= 64 ? 64 : d <= 128 ? 128 : kMaxHeadWidth;
+    l.launch(fmt::format("attention_grad/{}w{}{}", rows, width, kind), [&] { return make_whole_grad(rows, width, causal); }, {groups, batches, 1},
+             with_common({slot(q), slot(k), slot(kt), slot(vt), slot(lse), slot(delta), slot(dout), slot(l.out(0)), slot(l.out(1)), slot(l.out(2))},
+                         {q, k, dout}));
+    return;
+  }
+  const OperandId qt = transpose_blocks(l, q), ot = transpose_blocks(l, dout);
+  l.launch(fmt::format("attention_dq/{}{}", rows, kind), [&] { return make_dq(rows, causal); }, {(t + rows - 1) / rows, heads, batches},
            with_common({slot(q), slot(k), slot(kt), slot(vt), slot(lse), slot(delta), slot(dout), slot(l.out(0))}, {q, k, dout}));
-  l.launch("attention_dkv/" + kind, [&] { return make_dkv(rows, causal); }, {(s + rows - 1) / rows, groups, q_shape[0]},
+  l.launch(fmt::format("attention_dkv/{}{}", rows, kind), [&] { return make_dkv(rows, causal); }, {(s + rows - 1) / rows, groups, batches},
            with_common({slot(q), slot(k), slot(v), slot(qt), slot(ot), slot(lse), slot(delta), slot(dout), slot(l.out(1)), slot(l.out(2))},
                        {q, k, v, dout}));
 }

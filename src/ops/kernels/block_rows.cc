@@ -15,11 +15,14 @@ TileAccess tile_access(Builder& b, const BlockRows& r, int cols) {
   a.row_stride = b.const_i64(r.width);
   return a;
 }
+Val place(const BlockRows& r, Val at) { return r.first ? r.first + at : at; }
 void for_tiles(Builder& b, Val d, const std::function<void(Val)>& body) { b.each(b.const_i64(0), d, b.const_i64(kTile), body); }
 
 }  // namespace
 
 BlockRows make_rows(Builder& b, int rows, int64_t width) { return {b.scratch(Mem::f32, rows * width), rows, width}; }
+
+BlockRows rows_of(const BlockRows& r, Val row, int count) { return {r.memory, count, r.width, place(r, row * double(r.width))}; }
 
 void clear_rows(Builder& b, const BlockRows& r, Val d) {
   for_tiles(b, d, [&](Val at) { store_tile(b, r, at, b.full(0, r.rows, kTile)); });
@@ -46,12 +49,12 @@ void write_rows(Builder& b, const BlockRows& r, Val d, Val target, Val base, Val
   });
 }
 
-Val load_tile(Builder& b, const BlockRows& r, Val at) { return b.load(r.memory, at, tile_access(b, r, kTile)); }
-void store_tile(Builder& b, const BlockRows& r, Val at, Val tile) { b.store(r.memory, at, tile, tile_access(b, r, kTile)); }
+Val load_tile(Builder& b, const BlockRows& r, Val at) { return b.load(r.memory, place(r, at), tile_access(b, r, kTile)); }
+void store_tile(Builder& b, const BlockRows& r, Val at, Val tile) { b.store(r.memory, place(r, at), tile, tile_access(b, r, kTile)); }
 
 Val row_dots(Builder& b, const BlockRows& r, Val d, Val t, Val base) {
   return b.loop(b.const_i64(0), d, b.const_i64(1), {b.full(0, r.rows, kTile)}, [&](Val i, const Builder::Vals& c) {
-    const Val left = b.load(r.memory, i, tile_access(b, r, 1));
+    const Val left = b.load(r.memory, place(r, i), tile_access(b, r, 1));
     return Builder::Vals{b.fma(left, b.load(t, base + i * 64.0, {.rows = 1, .cols = kTile}), c[0])};
   })[0];
 }
@@ -62,7 +65,7 @@ void add_weighted(Builder& b, const BlockRows& out, Val d, Val shrink, const Blo
     row.col_limit = limit;
     const Val old = load_tile(b, out, at);
     const Val acc = b.loop(b.const_i64(0), count, b.const_i64(1), {shrink ? old * shrink : old}, [&](Val j, const Builder::Vals& c) {
-      const Val left = b.load(w.memory, j, tile_access(b, w, 1));
+      const Val left = b.load(w.memory, place(w, j), tile_access(b, w, 1));
       return Builder::Vals{b.fma(left, b.load(v, base + j * stride + at, row), c[0])};
     })[0];
     store_tile(b, out, at, acc);

@@ -12,9 +12,12 @@ struct BlockRows {
   lang::Val memory;  // [rows][width]
   int rows = 1;
   int64_t width = 0;
+  lang::Val first = {};  // the element of `memory` they begin at; empty: 0
 };
 
 BlockRows make_rows(lang::Builder& b, int rows, int64_t width = 256);
+// `count` rows of `r` from `row` on.
+BlockRows rows_of(const BlockRows& r, lang::Val row, int count);
 // Sets the first d numbers of each row, rounded up to a tile, to 0.
 void clear_rows(lang::Builder& b, const BlockRows& r, lang::Val d);
 // Rows of d numbers from source + base, `stride` apart; rows past `exist` become 0.
