@@ -1,8 +1,10 @@
 """Training steps of PyTorch on GPT-2 124M as examples/gpt2_124m_random.toml has it. Usage: torch_gpt2.py eager|compiled LENGTH THREADS
 
+Runs from PyTorch 1.13 (Debian 12's) on; what a version lacks of fused attention and fused AdamW it makes of plain operators.
 Answers each line of its input with "SECONDS LOSS ANONYMOUS_BYTES_AT_MOST VERSION" of one step. The weights are drawn in the order in
 which nanoGPT's program draws them, so that the losses are those of ours.
 """
+import inspect
 import sys
 import time
 
@@ -12,6 +14,18 @@ import torch.nn.functional as F
 
 HOW, LENGTH, THREADS = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 LAYERS, HEADS, WIDTH, CONTEXT, BATCH, VOCAB = 12, 12, 768, 1024, 4, 50257
+
+
+def plain_attention(q, k, v):
+    t = q.shape[2]
+    scores = (q @ k.transpose(2, 3)) * q.shape[3] ** -0.5
+    return scores.masked_fill(torch.ones(t, t, dtype=torch.bool).triu(1), float("-inf")).softmax(-1) @ v
+
+
+def attention(q, k, v):
+    if not hasattr(F, "scaled_dot_product_attention"):
+        return plain_attention(q, k, v)
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True)
 
 
 class Block(nn.Module):
@@ -25,7 +39,7 @@ class Block(nn.Module):
     def forward(self, x):
         b, t, c = x.shape
         q, k, v = (y.view(b, t, HEADS, c // HEADS).transpose(1, 2) for y in self.qkv(self.norm1(x)).split(c, dim=2))
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).reshape(b, t, c)
+        y = attention(q, k, v).transpose(1, 2).reshape(b, t, c)
         x = x + self.attention_out(y)
         return x + self.down(F.gelu(self.up(self.norm2(x))))
 
@@ -60,10 +74,13 @@ def anonymous_bytes_at_most():
     return 1024 * (kib["VmHWM"] - kib["RssFile"])
 
 
+if HOW == "compiled" and not hasattr(torch, "compile"):
+    sys.exit(f"torch {torch.__version__} has no torch.compile")
 torch.set_num_threads(THREADS)
 torch.manual_seed(1337)
 model = Model()
-optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01, fused=True)
+fused = {"fused": True} if "fused" in inspect.signature(torch.optim.AdamW).parameters else {}
+optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01, **fused)
 x = torch.randint(VOCAB, (BATCH, LENGTH))
 y = torch.randint(VOCAB, (BATCH, LENGTH))
 forward = torch.compile(model) if HOW == "compiled" else model
