@@ -5,6 +5,7 @@ Usage: serve_test.py BGL
 """
 import concurrent.futures
 import json
+import math
 import os
 import re
 import signal
@@ -128,16 +129,37 @@ class ServeTest(unittest.TestCase):
         self.assertIn("no chat template", str(caught.exception))
 
     def test_bad_requests_name_the_field(self):
+        prompts = "'prompt' must be a string, a list of token ids, or a list of at most 128 of these"
+        stops = "'stop' must be a string or a list of at most 4 strings, none empty"
         for body, param, message in [
-            ({"prompt": 5}, "prompt", "'prompt' must be a string, a list of token ids, or a list of these"),
-            ({"prompt": [1, "x"]}, "prompt", "'prompt' must be a string, a list of token ids, or a list of these"),
+            ({"prompt": 5}, "prompt", prompts),
+            ({"prompt": [1, "x"]}, "prompt", prompts),
+            ({"prompt": []}, "prompt", prompts),
+            ({"prompt": [-1]}, "prompt", prompts),
             ({"prompt": [700]}, "prompt", "token 700 is outside the vocabulary of 512"),
             ({"prompt": "a", "max_tokens": "many"}, "max_tokens", "'max_tokens' must be an integer, got string"),
+            ({"prompt": "a", "max_tokens": 1.5}, "max_tokens", "'max_tokens' must be an integer, got 1.5"),
             ({"prompt": "a", "max_tokens": -1}, "max_tokens", "'max_tokens' must be between 0 and 1073741824, got -1"),
             ({"prompt": "a", "max_tokens": 1000}, "prompt", "this model's context is 512 tokens, but the prompt has 2 and max_tokens asks for 1000 more"),
             ({"prompt": "a", "temperature": 3}, "temperature", "'temperature' must be between 0 and 2, got 3"),
-            ({"prompt": "a", "stop": [1]}, "stop", "'stop' must hold strings that are not empty"),
+            ({"prompt": "a", "logprobs": 21}, "logprobs", "'logprobs' must be between 0 and 20, got 21"),
+            ({"prompt": "a", "logit_bias": {"x": 1}}, "logit_bias", "'logit_bias' has the key 'x': keys must be token ids"),
+            ({"prompt": "a", "logit_bias": {"5": "x"}}, "logit_bias.5", "'logit_bias.5' must be a number, got string"),
+            ({"prompt": "a", "logit_bias": {"700": 1}}, "logit_bias", "token 700 is outside the vocabulary of 512"),
+            ({"prompt": "a", "stop": [1]}, "stop", stops),
+            ({"prompt": "a", "stop": ["a", "b", "c", "d", "e"]}, "stop", stops),
             ({"prompt": "a", "stream": "yes"}, "stream", "'stream' must be true or false, got string"),
+            ({"prompt": "a", "stream_options": {"include_usage": True}}, "stream_options", "'stream_options' is possible with 'stream' only"),
+            ({"prompt": "a", "stream": True, "stream_options": {"usage": True}}, "stream_options.usage",
+             "'stream_options.usage' is not a field of this request"),
+            ({"prompt": "a", "temprature": 1}, "temprature", "'temprature' is not a field of this request; did you mean 'temperature'?"),
+            ({"prompt": "a", "best_of": 4}, "best_of", "'best_of' is not supported by this server"),
+            ({"prompt": "a", "response_format": {"type": "xml"}}, "response_format.type", "'response_format.type' must be text, json_object or json_schema"),
+            ({"prompt": "a", "response_format": {"type": "json_schema"}}, "response_format.json_schema", "'response_format.json_schema' is required"),
+            ({"prompt": "a", "response_format": {"type": "json_schema", "json_schema": {"schema": {"format": "date"}}}}, "response_format",
+             "'response_format.json_schema.schema': $: the keyword 'format' is not supported; leave it out, or check the answer for it yourself"),
+            ({"prompt": "a", "max_tokens": 1, "response_format": {"type": "json_object"}}, "response_format",
+             "max_tokens is 1, but the shortest answer of this response_format may take 2"),
             (b"{\"prompt\": ", None, "the body is not valid JSON (near byte 12)"),
             (b'{"prompt": "a", "temperature": 1e999}', None, "the body holds a number beyond the range of a double"),
             (b"[1]", None, "the body must be a JSON object"),
@@ -148,6 +170,77 @@ class ServeTest(unittest.TestCase):
             self.assertEqual((answer["error"]["param"], answer["error"]["message"]), (param, message))
         self.assertEqual(self.server.post("/v1/completions", {"model": "other", "prompt": "a"})[0], 404)
         self.assertEqual(self.server.post("/v1/nothing", {})[0], 404)
+
+    def test_logprobs_of_completions(self):
+        answer = self.client.completions.create(model="stories260K", prompt="", max_tokens=5, temperature=0, logprobs=3)
+        l = answer.choices[0].logprobs
+        self.assertEqual("".join(l.tokens).strip(), answer.choices[0].text)
+        for token, logprob, top in zip(l.tokens, l.token_logprobs, l.top_logprobs):
+            self.assertEqual(len(top), 3)
+            self.assertEqual((max(top, key=top.get), max(top.values())), (token, logprob))
+            self.assertLess(sum(math.exp(p) for p in top.values()), 1.0001)
+        self.assertEqual(l.text_offset, [len("".join(l.tokens[:i])) for i in range(5)])
+        streamed = [c.choices[0].logprobs for c in self.client.completions.create(model="stories260K", prompt="", max_tokens=5, temperature=0,
+                                                                                   logprobs=3, stream=True)]
+        self.assertEqual([t for piece in streamed for t in piece.tokens], l.tokens)
+        # Of the model alone: a bias changes the text, not the figures of the first token.
+        first = self.server.post("/v1/completions", dict(prompt="", max_tokens=1, temperature=0, logprobs=1, logit_bias={"400": 100}))[1]["choices"][0]
+        self.assertLess(first["logprobs"]["token_logprobs"][0], l.token_logprobs[0])
+        self.assertEqual(first["logprobs"]["top_logprobs"][0], {l.tokens[0]: l.token_logprobs[0]})
+
+    def test_n_gives_other_answers_each_with_its_seed(self):
+        answer = self.client.completions.create(model="stories260K", prompt=["Once", "Lily"], n=3, max_tokens=12, temperature=1, seed=7)
+        texts = [c.text for c in answer.choices]
+        self.assertEqual([c.index for c in answer.choices], list(range(6)))
+        self.assertEqual(texts[2], self.server.text(prompt="Once", max_tokens=12, temperature=1, seed=9))
+        self.assertEqual(texts[3], self.server.text(prompt="Lily", max_tokens=12, temperature=1, seed=7))
+        self.assertEqual(len(set(texts)), 6)
+
+    def test_penalties_and_bias_change_what_is_drawn(self):
+        plain = self.server.text(prompt="", max_tokens=60, temperature=0)
+        for change in [{"presence_penalty": 2}, {"frequency_penalty": 2}, {"repetition_penalty": 1.5}]:
+            words = self.server.text(prompt="", max_tokens=60, temperature=0, **change).split()
+            self.assertGreater(len(set(words)) / len(words), len(set(plain.split())) / len(plain.split()), change)
+        self.assertEqual(self.server.text(prompt="", max_tokens=60, temperature=1, seed=4, min_p=1), plain)
+        self.assertEqual(self.server.text(prompt="", max_tokens=60, temperature=1, seed=4, top_k=1), plain)
+        only = self.server.post("/tokenize", {"prompt": "dog", "add_special_tokens": False})[1]["tokens"]
+        text = self.server.text(prompt="", max_tokens=8, temperature=0, logit_bias={str(only[-1]): 100})
+        self.assertEqual(text, self.server.post("/detokenize", {"tokens": [only[-1]] * 8})[1]["prompt"])
+
+    def test_json_objects_always_parse(self):
+        for seed in range(12):
+            body = dict(prompt="Once upon a time", max_tokens=2 + 9 * seed, temperature=1.5, seed=seed, response_format={"type": "json_object"})
+            self.assertIsInstance(json.loads(self.server.text(**body)), dict)
+
+    def test_json_schemas_are_held_to(self):
+        schema = {"type": "object", "additionalProperties": False, "required": ["name", "age", "friends"],
+                  "properties": {"name": {"type": "string"}, "age": {"type": "integer"}, "friends": {"type": "array", "items": {"enum": ["Tom", "Lily"]}}}}
+        for seed in range(8):
+            answer = self.client.completions.create(model="stories260K", prompt="Lily", max_tokens=80, temperature=1, seed=seed,
+                                                    extra_body={"response_format": {"type": "json_schema", "json_schema": {"name": "person", "schema": schema}}})
+            person = json.loads(answer.choices[0].text)
+            self.assertEqual(list(person), ["name", "age", "friends"])
+            self.assertIsInstance(person["name"], str)
+            self.assertIsInstance(person["age"], int)
+            self.assertTrue(set(person["friends"]) <= {"Tom", "Lily"})
+            self.assertEqual(answer.choices[0].finish_reason, "stop")
+
+    def test_tokens_there_and_back(self):
+        status, answer, _ = self.server.post("/tokenize", {"prompt": "Lily went home", "return_token_strs": True})
+        self.assertEqual((status, answer["tokens"][0], answer["count"], answer["max_model_len"]), (200, 1, len(answer["tokens"]), 512))
+        self.assertEqual("".join(answer["token_strs"][1:]), " Lily went home")
+        self.assertEqual(self.server.post("/detokenize", {"tokens": answer["tokens"][1:]})[1]["prompt"], "Lily went home")
+        self.assertEqual(self.server.post("/tokenize", {})[1]["error"]["message"], "one of 'prompt' and 'messages' is required")
+        self.assertEqual(self.server.post("/detokenize", {"tokens": ["x"]})[1]["error"]["param"], "tokens[0]")
+
+    def test_small_endpoints(self):
+        def get(path):
+            with urllib.request.urlopen(self.server.url + path) as answer:
+                return json.load(answer)
+        self.assertEqual(get("/health"), {"status": "ok"})
+        self.assertRegex(get("/version")["version"], r"^\d+\.\d+\.\d+$")
+        self.assertEqual(get("/v1/models/stories260K")["max_model_len"], 512)
+        self.assertIn("/v1/completions", get("/openapi.json")["paths"])
 
     def test_metrics_and_models(self):
         self.assertEqual([m.id for m in self.client.models.list()], ["stories260K"])

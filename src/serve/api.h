@@ -1,33 +1,39 @@
-// OpenAI's HTTP API over one engine: /v1/models, /v1/completions, /v1/chat/completions, /health, /metrics, and a chat page at /.
+// OpenAI's HTTP API over the models served: /v1/models, /v1/completions, /v1/chat/completions, and beside it /tokenize, /detokenize,
+// /health, /version, /metrics, /openapi.json (api_schema.h), and a chat page at /.
 #pragma once
 
 #include <atomic>
 #include <memory>
 #include <string>
+#include <vector>
 
-#include "models/folder.h"
 #include "net/http_server.h"
-#include "serve/engine.h"
+#include "serve/served_model.h"
 
 namespace bgl::serve {
 
+struct ApiRequest;
+
 class Api {
  public:
-  // `name`: what the model is called in requests. Both must outlive the Api.
-  Api(const models::LoadedModel& model, Engine& engine, std::string name);
+  // At least one model; the first one answers requests that name none. They must outlive the Api.
+  explicit Api(std::vector<const ServedModel*> models);
   ~Api();
   // The server's handler; any thread.
   void handle(net::HttpRequest request, std::shared_ptr<net::Responder> responder);
   void set_draining() { draining_ = true; }
 
  private:
-  void answer(const net::HttpRequest& request, std::shared_ptr<net::Responder> responder, bool chat);
-  net::HttpResponse models_list() const;
+  void complete(const net::HttpRequest& request, std::shared_ptr<net::Responder> responder, bool chat);
+  void run(const ServedModel& served, ApiRequest request, std::shared_ptr<net::Responder> responder, bool chat);
+  net::HttpResponse tokenize(const std::string& body, bool back) const;
+  net::HttpResponse get(const std::string& path);
+  // The model of that name, or null; empty: the first.
+  const ServedModel* find(const std::string& name) const;
+  net::HttpResponse no_model(const std::string& name) const;
   net::HttpResponse metrics_text();
 
-  const models::LoadedModel& model_;
-  Engine& engine_;
-  std::string name_;
+  const std::vector<const ServedModel*> models_;
   std::atomic<bool> draining_{false};
   struct Instruments;
   std::unique_ptr<Instruments> instruments_;

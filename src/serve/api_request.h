@@ -1,13 +1,16 @@
-// A request of OpenAI's completion and chat endpoints, read from JSON. A field of the wrong type or range is an error that names
-// it; a field that would change the answer in a way we cannot is refused, others that we do not know are ignored.
+// A request of OpenAI's completion and chat endpoints, read from JSON that holds to its schema (api_schema.h).
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/status.h"
+#include "serve/chat_prompt.h"
+#include "serve/grammar.h"
 #include "serve/sampler.h"
+#include "serve/schema_check.h"
 #include "text/tokenizer.h"
 
 namespace bgl::serve {
@@ -23,17 +26,16 @@ struct ApiRequest {
   uint64_t seed = 0;
   bool seed_given = false;
   std::vector<std::string> stop;
+  bool ignore_eos = false;
   bool stream = false;
   bool include_usage = false;
+  int64_t logprobs = -1;                   // -1: none; else of the token drawn, and so many most likely ones
+  std::shared_ptr<const Grammar> grammar;  // what the answer has to hold to, or null
 };
 
-// What is wrong with a request: becomes 400 {"error": {"message", "type": "invalid_request_error", "param", "code"}}.
-struct ApiError {
-  std::string message, param;
-};
-
-// Returns true and fills `out`, or false and fills `error`. What the body does not say stays as it is in `out`.
-bool parse_completion(const std::string& body, const text::Tokenizer& tokenizer, ApiRequest& out, ApiError& error);
-bool parse_chat(const std::string& body, const text::Tokenizer& tokenizer, ApiRequest& out, ApiError& error);
+// Of a body as sent, and as JSON that its schema allows. Returns nothing and fills `out`, or what is wrong. What the body does not say
+// stays as it is in `out`.
+std::optional<ApiError> read_completion(const std::string& text, const nlohmann::json& body, const text::Tokenizer& tokenizer, ApiRequest& out);
+std::optional<ApiError> read_chat(const std::string& text, const nlohmann::json& body, const ChatPrompt& chat, ApiRequest& out);
 
 }  // namespace bgl::serve

@@ -60,26 +60,16 @@ class LocalEngine final : public Engine {
     thread_.join();
   }
 
-  Status submit(Request request) override {
-    const models::ModelConfig& c = model_.config();
-    const auto n = static_cast<int64_t>(request.prompt.size());
-    if (n < 1) return invalid_argument("the prompt is empty: it needs at least one token");
-    if (n + request.max_tokens > options_.context) {
-      return invalid_argument("this model's context is {} tokens, but the prompt has {} and max_tokens asks for {} more", options_.context, n, request.max_tokens);
-    }
-    for (const int32_t t : request.prompt) {
-      if (t < 0 || t >= c.vocab) return invalid_argument("token {} is outside the vocabulary of {}", t, c.vocab);
-    }
-    if (pages_for(request) > pool_.total()) {
-      return make_status(Code::kResourceExhausted, "the request needs {} pages of KV cache, the server has {}", pages_for(request), pool_.total());
-    }
+  using Engine::submit;
+  Status submit(std::vector<Request> requests) override {
+    for (const Request& r : requests) BGL_TRY(check(r));
     std::lock_guard lock(mutex_);
     if (draining_ || stopping_) return make_status(Code::kResourceExhausted, "the server is shutting down");
-    if (static_cast<int64_t>(waiting_.size()) >= options_.max_waiting) {
+    if (static_cast<int64_t>(waiting_.size() + requests.size()) > options_.max_waiting) {
       ++stats_.refused;
       return make_status(Code::kResourceExhausted, "{} requests are waiting already", waiting_.size());
     }
-    waiting_.push_back(std::move(request));
+    for (Request& r : requests) waiting_.push_back(std::move(r));
     changed_.notify_all();
     return Status();
   }
@@ -103,6 +93,28 @@ class LocalEngine final : public Engine {
   }
 
  private:
+  Status check(const Request& request) const {
+    const auto n = static_cast<int64_t>(request.prompt.size());
+    const int64_t vocab = model_.config().vocab;
+    if (n < 1) return invalid_argument("the prompt is empty: it needs at least one token");
+    if (n + request.max_tokens > options_.context) {
+      return invalid_argument("this model's context is {} tokens, but the prompt has {} and max_tokens asks for {} more", options_.context, n, request.max_tokens);
+    }
+    for (const int32_t t : request.prompt) {
+      if (t < 0 || t >= vocab) return invalid_argument("token {} is outside the vocabulary of {}", t, vocab);
+    }
+    if (request.grammar && request.grammar->tokens_to_end() >= Pushdown::kNever) {
+      return invalid_argument("this model's vocabulary lacks characters that every answer of this response_format needs");
+    }
+    if (request.grammar && request.grammar->tokens_to_end() > request.max_tokens) {
+      return invalid_argument("max_tokens is {}, but the shortest answer of this response_format may take {}", request.max_tokens, request.grammar->tokens_to_end());
+    }
+    if (pages_for(request) > pool_.total()) {
+      return make_status(Code::kResourceExhausted, "the request needs {} pages of KV cache, the server has {}", pages_for(request), pool_.total());
+    }
+    return Status();
+  }
+
   static int64_t pages_for(const Request& r) {
     return (static_cast<int64_t>(r.prompt.size()) + r.max_tokens + kPageTokens - 1) / kPageTokens;
   }
@@ -128,7 +140,7 @@ class LocalEngine final : public Engine {
     const std::vector<Part> parts = choose();
     if (!parts.empty()) {
       try {
-        const std::vector<float> logits = run_model(parts);
+        std::vector<float> logits = run_model(parts);
         give_out(parts, logits);
       } catch (const Error& e) {
         log_error("a step failed: {}", e.what());
@@ -238,7 +250,7 @@ class LocalEngine final : public Engine {
     return logits.to_vector();
   }
 
-  void give_out(const std::vector<Part>& parts, const std::vector<float>& logits) {
+  void give_out(const std::vector<Part>& parts, std::vector<float>& logits) {
     const auto vocab = static_cast<size_t>(model_.config().vocab);
     for (size_t i = 0; i < parts.size(); ++i) {
       Sequence& s = *parts[i].sequence;
@@ -250,27 +262,37 @@ class LocalEngine final : public Engine {
         end(s, Finish::kLength);
         continue;
       }
-      const int32_t token = sample(std::span(logits).subspan(i * vocab, vocab), s.request.sampling, s.generator);
-      if (token < 0) {
-        fail(s, "the model's logits are not numbers (NaN)");
-      } else if (std::count(s.request.stop_tokens.begin(), s.request.stop_tokens.end(), token) > 0) {
-        end(s, Finish::kStop);
-      } else {
-        take_token(s, token);
-      }
+      draw(s, std::span(logits).subspan(i * vocab, vocab));
     }
   }
 
-  void take_token(Sequence& s, int32_t token) {
+  // The next token out of its logits, which are changed.
+  void draw(Sequence& s, std::span<float> logits) {
+    const Request& r = s.request;
+    std::vector<float> before;
+    if (r.logprobs >= 0) before.assign(logits.begin(), logits.end());
+    const size_t prompt = r.prompt.size();
+    if (r.sampling.adjusts()) adjust(logits, r.sampling, std::span(s.tokens).first(prompt), std::span(s.tokens).subspan(prompt));
+    if (r.grammar) r.grammar->mask(logits, r.max_tokens - s.generated, r.stop_tokens);
+    const int32_t token = sample(logits, r.sampling, s.generator);
+    if (token < 0) return fail(s, "the model's logits are not numbers (NaN)");
+    if (std::count(r.stop_tokens.begin(), r.stop_tokens.end(), token) > 0) return end(s, Finish::kStop);
+    if (r.grammar) BGL_CHECK(r.grammar->take(token), "a token was drawn that the grammar does not allow");
+    take_token(s, token, r.logprobs >= 0 ? logprobs(before, token, r.logprobs) : Logprobs());
+  }
+
+  void take_token(Sequence& s, int32_t token, Logprobs logprobs) {
     s.tokens.push_back(token);
     ++s.generated;
     {
       std::lock_guard lock(mutex_);
       ++stats_.generated_tokens;
     }
-    const bool last = s.generated >= s.request.max_tokens;
-    if (!s.request.on_event({token, Finish::kNone, {}, s.cached})) {
+    const bool last = s.generated >= s.request.max_tokens, whole = s.request.grammar && s.request.grammar->must_end();
+    if (!s.request.on_event({token, Finish::kNone, {}, s.cached, std::move(logprobs)})) {
       end(s, Finish::kCancelled);
+    } else if (whole || (last && s.request.grammar && s.request.grammar->may_end())) {
+      end(s, Finish::kStop);
     } else if (last) {
       end(s, Finish::kLength);
     }
@@ -308,6 +330,12 @@ class LocalEngine final : public Engine {
 };
 
 }  // namespace
+
+Status Engine::submit(Request request) {
+  std::vector<Request> one;
+  one.push_back(std::move(request));
+  return submit(std::move(one));
+}
 
 Result<std::unique_ptr<Engine>> Engine::create(models::Model& model, const EngineOptions& asked) {
   EngineOptions options = asked;

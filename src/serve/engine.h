@@ -11,6 +11,7 @@
 
 #include "base/status.h"
 #include "models/model.h"
+#include "serve/grammar.h"
 #include "serve/sampler.h"
 
 namespace bgl::serve {
@@ -31,6 +32,8 @@ struct Request {
   SamplingOptions sampling;
   uint64_t seed = 0;
   std::vector<int32_t> stop_tokens;  // end-of-text marks: end the request and are not given out
+  std::shared_ptr<Pushdown> grammar;  // of this request alone: the answer follows it to its end, or null
+  int64_t logprobs = -1;              // -1: none; else events tell the token's, and of so many most likely ones
   // Called on the engine's thread for every token, and once more with finish set (then token is -1 unless it is the last one).
   // Returning false cancels the request. Must not block.
   struct Event {
@@ -38,6 +41,7 @@ struct Request {
     Finish finish = Finish::kNone;
     std::string error;
     int64_t cached_prompt_tokens = 0;  // of the prompt, found in the cache
+    Logprobs logprobs = {};            // of a token, where they were asked for
   };
   std::function<bool(const Event&)> on_event;
 };
@@ -59,8 +63,10 @@ class Engine {
   virtual ~Engine() = default;
 
   // Any thread. kResourceExhausted when the queue is full or the engine drains; kInvalidArgument when prompt and max_tokens exceed
-  // the context or a token is outside the vocabulary (max_tokens is not cut silently).
-  virtual Status submit(Request request) = 0;
+  // the context, a token is outside the vocabulary, or the grammar needs more than max_tokens (which is not cut silently).
+  // All of them or none.
+  virtual Status submit(std::vector<Request> requests) = 0;
+  Status submit(Request request);
   // Refuses new requests and returns when all are done, or false after `seconds`.
   virtual bool drain(double seconds) = 0;
   virtual EngineStats stats() const = 0;

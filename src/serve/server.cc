@@ -46,7 +46,8 @@ Status run_server(const ServerOptions& o) {
   block_signals();  // before any thread is made
   BGL_ASSIGN(models::LoadedModel model, models::load_for_inference(o.model, o.tokenizer, o.weights));
   BGL_ASSIGN(const auto engine, Engine::create(*model.model, o.engine));
-  Api api(model, *engine, served_name(o, model));
+  const ServedModel served(served_name(o, model), model, *engine);
+  Api api({&served});
   net::HttpServerOptions http;
   http.host = o.host;
   http.port = o.port;
@@ -56,7 +57,7 @@ Status run_server(const ServerOptions& o) {
     api.handle(std::move(request), std::move(responder));
   }));
   std::fprintf(stderr, "%s\n", models::weights_text(*model.model).c_str());
-  std::printf("serving %s on http://%s:%d\n", served_name(o, model).c_str(), o.host.c_str(), server->port());
+  std::printf("serving %s on http://%s:%d\n", served.name().c_str(), o.host.c_str(), server->port());
   std::fflush(stdout);
   const int received = wait_for_signal();
   std::fprintf(stderr, "%s: no new requests; %lld in work end first\n", received == SIGTERM ? "SIGTERM" : "SIGINT",

@@ -1,0 +1,143 @@
+// What comes out parses, and holds to its schema, whatever the model would have liked to say.
+#include "serve/json_grammar.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "ops/random.h"
+#include "serve/sampler.h"
+
+namespace bgl::serve {
+namespace {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+// Every byte, some longer pieces, and a mark (the last one).
+class Bytes final : public text::Tokenizer {
+ public:
+  Bytes() {
+    for (int b = 0; b < 256; ++b) pieces_.push_back(std::string(1, static_cast<char>(b)));
+    for (const char* p : {"{\"", "\":", "\", \"", "true", "}}", "]]", "[[[[[[[[", "\\u", "\"}", "12", "e9", "  ", "name", "a\"", "{\"a\":{\"a\":", "\xe5\xa5", "\xbd\"", ""}) pieces_.emplace_back(p);
+    pieces_.emplace_back("<end>");
+    set_added_tokens({{"<end>", static_cast<int32_t>(pieces_.size()) - 1}});
+  }
+  std::string token_bytes(int32_t id) const override { return pieces_[static_cast<size_t>(id)]; }
+  int32_t vocab_size() const override { return static_cast<int32_t>(pieces_.size()); }
+  Result<std::string> to_json() const override { return std::string(); }
+  int32_t end() const { return vocab_size() - 1; }
+
+ private:
+  void encode_piece(std::string_view, bool, std::vector<int32_t>&) const override {}
+  std::vector<std::string> pieces_;
+};
+
+struct Drawn {
+  std::string text;
+  bool ended = false;
+};
+// What a model of random opinions writes in at most `most` tokens.
+Drawn draw(const std::shared_ptr<const Grammar>& grammar, uint64_t seed, int64_t most) {
+  static const Bytes tokenizer;
+  static const auto vocabulary = std::make_shared<const ByteVocabulary>(tokenizer);
+  Pushdown p(grammar, vocabulary);
+  EXPECT_LE(p.tokens_to_end(), most);
+  ops::Generator g;
+  g.manual_seed(seed);
+  Drawn out;
+  const std::vector<int32_t> ends = {tokenizer.end()};
+  std::vector<float> taste(static_cast<size_t>(tokenizer.vocab_size()));
+  for (float& t : taste) t = static_cast<float>(6 * g.uniform_double());
+  for (int64_t i = 0; i < most; ++i) {
+    std::vector<float> logits = taste;
+    p.mask(logits, most - i, ends);
+    const int32_t token = sample(logits, {}, g);
+    EXPECT_GE(token, 0) << "nothing may follow " << out.text;
+    if (token < 0 || token == tokenizer.end()) {
+      out.ended = token >= 0;
+      return out;
+    }
+    EXPECT_TRUE(p.take(token));
+    out.text += tokenizer.token_bytes(token);
+    if (p.must_end()) break;
+  }
+  out.ended = p.may_end();
+  return out;
+}
+
+std::shared_ptr<const Grammar> of(const char* schema) {
+  auto g = json_schema_grammar(ordered_json::parse(schema));
+  EXPECT_TRUE(g.ok()) << g.status().message();
+  return std::move(g).value();
+}
+
+TEST(JsonGrammar, AnyObjectParsesAndEndsInTime) {
+  const auto grammar = json_object_grammar();
+  for (uint64_t seed = 1; seed <= 300; ++seed) {
+    const Drawn d = draw(grammar, seed, 2 + static_cast<int64_t>(seed) % 60);
+    EXPECT_TRUE(d.ended) << d.text;
+    const json j = json::parse(d.text, nullptr, false);
+    EXPECT_TRUE(j.is_object()) << "seed " << seed << ": " << d.text;
+  }
+}
+
+TEST(JsonGrammar, AnswersHoldToTheSchema) {
+  const auto grammar = of(R"({"type": "object", "additionalProperties": false, "required": ["name", "tags", "kind", "next"], "properties": {
+      "name": {"type": "string", "minLength": 1, "maxLength": 3}, "age": {"type": "integer"}, "tags": {"type": "array", "items": {"type": "number"}, "minItems": 1, "maxItems": 2},
+      "kind": {"enum": ["cat", "dog", 7]}, "next": {"anyOf": [{"$ref": "#/$defs/leaf"}, {"type": "null"}]}, "ok": {"type": ["boolean", "null"]}},
+      "$defs": {"leaf": {"type": "object", "properties": {"x": {"const": 1}, "more": {"$ref": "#/$defs/leaf"}}, "required": ["x"]}}})");
+  int with_age = 0, with_leaf = 0;
+  for (uint64_t seed = 1; seed <= 300; ++seed) {
+    const Drawn d = draw(grammar, seed, 60 + static_cast<int64_t>(seed));
+    EXPECT_TRUE(d.ended);
+    const json j = json::parse(d.text, nullptr, false);
+    ASSERT_TRUE(j.is_object()) << "seed " << seed << ": " << d.text;
+    EXPECT_TRUE(j["name"].is_string() && !j["name"].get<std::string>().empty()) << d.text;
+    EXPECT_TRUE(j["tags"].size() >= 1 && j["tags"].size() <= 2 && j["tags"][0].is_number()) << d.text;
+    EXPECT_TRUE(j["kind"] == "cat" || j["kind"] == "dog" || j["kind"] == 7) << d.text;
+    EXPECT_TRUE(j["next"].is_null() || j["next"]["x"] == 1) << d.text;
+    for (const auto& [key, v] : j.items()) EXPECT_TRUE((std::set<std::string>{"name", "age", "tags", "kind", "next", "ok"}).count(key)) << d.text;
+    EXPECT_TRUE(!j.contains("age") || j["age"].is_number_integer()) << d.text;
+    with_age += j.contains("age");
+    with_leaf += !j["next"].is_null();
+  }
+  EXPECT_GT(with_age, 20);
+  EXPECT_GT(with_leaf, 20);
+}
+
+TEST(JsonGrammar, OtherTopsAndMaps) {
+  for (uint64_t seed = 1; seed <= 50; ++seed) {
+    EXPECT_TRUE(json::parse(draw(of(R"({"type": "number"})"), seed, 9).text).is_number());
+    const json map = json::parse(draw(of(R"({"type": "object", "additionalProperties": {"type": "boolean"}})"), seed, 40).text);
+    for (const auto& [key, v] : map.items()) EXPECT_TRUE(v.is_boolean());
+    EXPECT_EQ(json::parse(draw(of(R"({"allOf": [{"const": {"a": [1, "b"]}}]})"), seed, 40).text), json::parse(R"({"a": [1, "b"]})"));
+    EXPECT_TRUE(json::parse(draw(of("{}"), seed, 40).text, nullptr, false) != json::value_t::discarded);
+  }
+}
+
+TEST(JsonGrammar, WhatIsNotFollowedIsRefusedWithItsPlace) {
+  const auto error = [](const char* schema) { return json_schema_grammar(ordered_json::parse(schema)).status().message(); };
+  EXPECT_EQ(error(R"({"type": "object", "properties": {"age": {"type": "integer", "minimum": 0}}})"),
+            "$.properties.age: the keyword 'minimum' is not supported; leave it out, or check the answer for it yourself");
+  EXPECT_EQ(error(R"({"type": "text"})"), "$.type: 'text' is not a type of JSON Schema");
+  EXPECT_EQ(error(R"({"$ref": "#/$defs/x"})"), "$.$ref: there is no '#/$defs/x' in the schema");
+  EXPECT_EQ(error(R"({"$ref": "http://x"})"), "$.$ref: only references inside the schema (\"#/$defs/NAME\") are supported");
+  EXPECT_EQ(error(R"({"$ref": "#"})"), "$: a $ref leads back to itself with nothing written between");
+  EXPECT_EQ(error(R"({"$defs": {"a": {"anyOf": [{"$ref": "#/$defs/b"}]}, "b": {"anyOf": [{"type": "null"}, {"$ref": "#/$defs/a"}]}}, "$ref": "#/$defs/a"})"),
+            "$: a $ref leads back to itself with nothing written between");
+  EXPECT_EQ(error(R"({"type": "array", "minItems": 3, "maxItems": 2})"), "$.maxItems: is less than minItems");
+  EXPECT_EQ(error(R"({"type": "string", "maxLength": 5000})"), "$.maxLength: must be an integer between 0 and 4000");
+  EXPECT_EQ(error(R"({"enum": []})"), "$.enum: must be a list of 1 to 1000 values");
+}
+
+TEST(JsonGrammar, ASchemaWithoutAnEndIsSeenBeforeADraw) {
+  const Bytes tokenizer;
+  Pushdown p(of(R"({"type": "object", "required": ["a"], "properties": {"a": {"$ref": "#"}}})"), std::make_shared<const ByteVocabulary>(tokenizer));
+  EXPECT_EQ(p.tokens_to_end(), Pushdown::kNever);
+}
+
+}  // namespace
+}  // namespace bgl::serve

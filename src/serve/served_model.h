@@ -1,0 +1,40 @@
+// A model as requests meet it: its name, its engine, and what reading requests needs of its tokenizer.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "serve/chat_prompt.h"
+#include "serve/engine.h"
+#include "serve/grammar.h"
+
+namespace bgl::serve {
+
+class ServedModel {
+ public:
+  // Both must outlive this.
+  ServedModel(std::string name, const models::LoadedModel& model, Engine& engine) : name_(std::move(name)), model_(model), engine_(engine) {
+    if (model.tokenizer) chat_.emplace(model);
+  }
+  const std::string& name() const { return name_; }
+  const models::LoadedModel& model() const { return model_; }
+  Engine& engine() const { return engine_; }
+  const ChatPrompt& chat() const { return *chat_; }  // of a model with a tokenizer
+  // Made at the first call. Any thread.
+  std::shared_ptr<const ByteVocabulary> vocabulary() const {
+    std::call_once(vocabulary_made_, [this] { vocabulary_ = std::make_shared<const ByteVocabulary>(*model_.tokenizer); });
+    return vocabulary_;
+  }
+
+ private:
+  std::string name_;
+  const models::LoadedModel& model_;
+  Engine& engine_;
+  std::optional<ChatPrompt> chat_;
+  mutable std::once_flag vocabulary_made_;
+  mutable std::shared_ptr<const ByteVocabulary> vocabulary_;
+};
+
+}  // namespace bgl::serve
