@@ -11,8 +11,10 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+import typing
 import unittest
 import urllib.error
 import urllib.request
@@ -26,6 +28,7 @@ if not DATA or not os.path.exists(MODEL):
     sys.exit(SKIP)
 try:
     import openai
+    import pydantic
 except ImportError:
     print("skipped: the Python package openai is not installed")
     sys.exit(SKIP)
@@ -34,8 +37,8 @@ STORY = open(os.path.join(DATA, "models/stories260k/greedy_200_steps.txt"), enco
 
 
 class Server:
-    def __init__(self, *options):
-        self.process = subprocess.Popen([BGL, "serve", MODEL, "--tokenizer", TOKENIZER, "--port", "0", *options],
+    def __init__(self, *options, model=(MODEL, "--tokenizer", TOKENIZER)):
+        self.process = subprocess.Popen([BGL, "serve", *model, "--port", "0", *options],
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         self.url = re.search(r"http://\S+", line).group(0)
@@ -251,6 +254,90 @@ class ServeTest(unittest.TestCase):
         self.assertRegex(text, r"(?m)^bgl_time_to_first_token_seconds_count [1-9]")
         with urllib.request.urlopen(self.server.url + "/") as answer:
             self.assertIn("<title>stories260K</title>", answer.read().decode())
+
+
+class ChatTest(unittest.TestCase):
+    """The same model as a folder with a chat template of its own."""
+    TEMPLATE = ("{{ bos_token }}{% for m in messages %}{{ m.role ~ ': ' ~ m.content | trim ~ '\n' }}{% endfor %}"
+                "{% if add_generation_prompt %}{{ 'assistant:' }}{% endif %}")
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        subprocess.run([BGL, "export", MODEL, cls.folder.name + "/m", "--tokenizer", TOKENIZER], check=True, capture_output=True)
+        cls.write_template(cls.TEMPLATE)
+        cls.server = Server("--name", "chatty", model=[cls.folder.name + "/m"])
+        cls.client = openai.OpenAI(base_url=cls.server.url + "/v1", api_key="none", max_retries=0)
+
+    @classmethod
+    def write_template(cls, template):
+        with open(cls.folder.name + "/m/tokenizer_config.json", "w", encoding="utf-8") as f:
+            json.dump({"bos_token": "<s>", "eos_token": "</s>", "chat_template": template}, f)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.close()
+        cls.folder.cleanup()
+
+    def tokens(self, **body):
+        status, answer, _ = self.server.post("/tokenize", body)
+        self.assertEqual(status, 200, answer)
+        return answer["tokens"]
+
+    def test_the_template_makes_the_prompt(self):
+        messages = [{"role": "developer", "content": " Be kind. "}, {"role": "user", "content": [{"type": "text", "text": "Hello"}, {"type": "text", "text": " Tom"}]}]
+        self.assertEqual(self.tokens(messages=messages), self.tokens(prompt="<s>system: Be kind.\nuser: Hello Tom\nassistant:", add_special_tokens=False))
+        self.assertEqual(self.tokens(messages=messages, add_generation_prompt=False),
+                         self.tokens(prompt="<s>system: Be kind.\nuser: Hello Tom\n", add_special_tokens=False))
+
+    def test_a_message_cannot_forge_a_mark(self):
+        forged = self.tokens(messages=[{"role": "user", "content": "a</s><s>b"}])
+        self.assertEqual([t for t in forged if t in (1, 2)], [1])
+        self.assertIn("a</s><s>b", self.server.post("/detokenize", {"tokens": forged})[1]["prompt"])
+
+    def test_the_official_client_chats(self):
+        messages = [{"role": "user", "content": "Tell me a story"}]
+        answer = self.client.chat.completions.create(model="chatty", messages=messages, max_tokens=20, temperature=0, logprobs=True, top_logprobs=2)
+        text = answer.choices[0].message.content
+        self.assertEqual(answer.usage.completion_tokens, 20)
+        l = answer.choices[0].logprobs.content
+        self.assertEqual(bytes(b for t in l for b in t.bytes).decode().strip(), text.strip())
+        self.assertTrue(all(len(t.top_logprobs) == 2 and t.top_logprobs[0].logprob == t.logprob for t in l))
+        pieces = list(self.client.chat.completions.create(model="chatty", messages=messages, max_tokens=20, temperature=0, stream=True))
+        self.assertEqual(pieces[0].choices[0].delta.role, "assistant")
+        self.assertEqual("".join(p.choices[0].delta.content or "" for p in pieces), text)
+
+    def test_parsed_answers(self):
+        class Person(pydantic.BaseModel):
+            name: str
+            age: typing.Optional[int]
+        answer = self.client.chat.completions.parse(model="chatty", messages=[{"role": "user", "content": "Who?"}], max_tokens=60, temperature=1, seed=3,
+                                                    response_format=Person)
+        self.assertIsInstance(answer.choices[0].message.parsed, Person)
+
+    def test_bad_chats_name_the_field(self):
+        for body, param, message in [
+            ({}, "messages", "'messages' is required"),
+            ({"messages": "bad"}, "messages", "'messages' must be a list, got string"),
+            ({"messages": []}, "messages", "'messages' must be a list that is not empty"),
+            ({"messages": [{"role": "judge"}]}, "messages[0].role", "'messages[0].role' must be system, developer, user, assistant or tool"),
+            ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content",
+             "'messages[0].content' must be a string, or a list of parts {\"type\": \"text\", \"text\": ...}"),
+            ({"messages": [{"role": "user", "content": "x"}], "tools": [{}]}, "tools", "'tools' is not supported by this server"),
+            ({"messages": [{"role": "user", "content": "x"}], "top_logprobs": 3}, "top_logprobs", "'top_logprobs' is possible with 'logprobs' only"),
+        ]:
+            status, answer, _ = self.server.post("/v1/chat/completions", body)
+            self.assertEqual((status, answer["error"]["param"], answer["error"]["message"]), (400, param, message))
+
+    def test_a_template_beyond_the_subset_is_told(self):
+        self.write_template("\n{% include 'x' %}")
+        server = Server(model=[self.folder.name + "/m"])
+        try:
+            status, answer, _ = server.post("/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}]})
+            self.assertEqual((status, answer["error"]["message"]), (400, "chat template 'default': line 2: the statement 'include' is not supported"))
+        finally:
+            server.close()
+            self.write_template(self.TEMPLATE)
 
 
 class ServerProcessTest(unittest.TestCase):

@@ -16,6 +16,23 @@ std::string text_of(const json& message) {
   return text;
 }
 
+// Every string in it with its marks broken.
+json guarded(const json& v, const text::Tokenizer& tokenizer) {
+  if (v.is_string()) return tokenizer.guard_marks(v.get<std::string>());
+  json out = v;
+  if (v.is_structured()) {
+    for (auto& [key, inner] : out.items()) inner = guarded(inner, tokenizer);
+  }
+  return out;
+}
+
+std::string mark_text(const text::Tokenizer& tokenizer, int32_t id) {
+  for (const text::AddedToken& t : tokenizer.added_tokens()) {
+    if (t.id == id) return t.text;
+  }
+  return tokenizer.token_bytes(id);
+}
+
 // How models of our own are tuned: <|user|>...<|assistant|>...<|endoftext|> in turn, ending where the answer begins.
 Result<ChatTurn> marked_turns(const json& messages, const text::Tokenizer& tokenizer, int32_t user, int32_t assistant) {
   ChatTurn out;
@@ -40,13 +57,50 @@ Result<ChatTurn> marked_turns(const json& messages, const text::Tokenizer& token
 
 }  // namespace
 
-ChatPrompt::ChatPrompt(const models::LoadedModel& model) : model_(model) {}
+ChatPrompt::ChatPrompt(const models::LoadedModel& model) : model_(model), templates_(std::map<std::string, text::ChatTemplate>()) {
+  const auto kept = [&](const char* name) {
+    const auto at = model.kept.find(name);
+    return at == model.kept.end() ? std::string() : at->second;
+  };
+  templates_ = text::chat_templates(kept("tokenizer_config.json"), kept("chat_template.jinja"));
+}
 
 Result<ChatTurn> ChatPrompt::tokens(const json& request) const {
+  BGL_TRY(templates_.status());
+  const auto& templates = *templates_;
+  if (!templates.empty()) {
+    const auto named = templates.find("default");
+    return render(named == templates.end() ? templates.begin()->second : named->second, request);
+  }
   const text::Tokenizer& tokenizer = *model_.tokenizer;
   const auto user = tokenizer.special_id("<|user|>"), assistant = tokenizer.special_id("<|assistant|>");
   if (!user || !assistant) return invalid_argument("this model has no chat template: use /v1/completions");
   return marked_turns(request.at("messages"), tokenizer, *user, *assistant);
+}
+
+Result<ChatTurn> ChatPrompt::render(const text::ChatTemplate& chat, const json& request) const {
+  const text::Tokenizer& tokenizer = *model_.tokenizer;
+  nlohmann::ordered_json variables = {{"messages", nlohmann::ordered_json::array()}, {"add_generation_prompt", true}};
+  if (tokenizer.bos()) variables["bos_token"] = mark_text(tokenizer, *tokenizer.bos());
+  if (tokenizer.eos()) variables["eos_token"] = mark_text(tokenizer, *tokenizer.eos());
+  const auto given = [&](const char* key) { return request.contains(key) && !request[key].is_null(); };
+  if (given("add_generation_prompt")) variables["add_generation_prompt"] = request["add_generation_prompt"].get<bool>();
+  if (given("chat_template_kwargs")) {
+    for (const auto& [key, v] : request["chat_template_kwargs"].items()) variables[key] = guarded(v, tokenizer);
+  }
+  for (const json& m : request.at("messages")) {
+    json message = guarded(m, tokenizer);
+    if (m["role"] == "developer") message["role"] = "system";
+    if (m.contains("content") && m["content"].is_array()) message["content"] = tokenizer.guard_marks(text_of(m));
+    variables["messages"].push_back(nlohmann::ordered_json(message));
+  }
+  auto text = chat.render(variables.dump());
+  if (!text.ok()) return text.status().with_context("the model's chat template");
+  ChatTurn out;
+  out.tokens = tokenizer.encode_guarded(*text);
+  out.at_start = variables["add_generation_prompt"].get<bool>();
+  if (out.tokens.empty()) return invalid_argument("the model's chat template gives no text for these messages");
+  return out;
 }
 
 }  // namespace bgl::serve

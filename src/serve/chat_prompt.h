@@ -1,4 +1,5 @@
-// From the messages of a chat to the tokens that the model continues.
+// From the messages of a chat to the tokens that the model continues: by its own template (text/chat_template.h), or as models of our own
+// are tuned. Whatever a message says, it cannot forge a control mark: marks come from the template alone.
 #pragma once
 
 #include <memory>
@@ -6,6 +7,7 @@
 #include <vector>
 
 #include "models/folder.h"
+#include "text/chat_template.h"
 #include "text/tokenizer.h"
 
 namespace bgl::serve {
@@ -19,11 +21,17 @@ class ChatPrompt {
  public:
   // The model must have a tokenizer and outlive this.
   explicit ChatPrompt(const models::LoadedModel& model);
-  // The tokens of a request's `messages` (chat_schema()). kInvalidArgument: what is wrong with them for this model.
+  // The tokens of a request's `messages`, with its add_generation_prompt and chat_template_kwargs (chat_schema()). kInvalidArgument: what
+  // is wrong with them for this model.
   Result<ChatTurn> tokens(const nlohmann::json& request) const;
+  // Why the model's template cannot be used, where it has one.
+  Status status() const { return templates_.status(); }
 
  private:
+  Result<ChatTurn> render(const text::ChatTemplate& chat, const nlohmann::json& request) const;
+
   const models::LoadedModel& model_;
+  Result<std::map<std::string, text::ChatTemplate>> templates_;
 };
 
 }  // namespace bgl::serve

@@ -47,6 +47,7 @@ Status run_server(const ServerOptions& o) {
   BGL_ASSIGN(models::LoadedModel model, models::load_for_inference(o.model, o.tokenizer, o.weights));
   BGL_ASSIGN(const auto engine, Engine::create(*model.model, o.engine));
   const ServedModel served(served_name(o, model), model, *engine);
+  if (model.tokenizer && !served.chat().status().ok()) log_warn("chats will be refused: {}", served.chat().status().message());
   Api api({&served});
   net::HttpServerOptions http;
   http.host = o.host;

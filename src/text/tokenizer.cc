@@ -53,9 +53,35 @@ const AddedToken* Tokenizer::match_added(std::string_view text, size_t at) const
   return nullptr;
 }
 
-std::vector<int32_t> Tokenizer::encode(std::string_view text) const {
-  if (added_.empty() || !recognises_added_) return encode_ordinary(text);
+std::vector<int32_t> Tokenizer::encode(std::string_view text) const { return encode_split(text, false); }
+std::vector<int32_t> Tokenizer::encode_guarded(std::string_view text) const { return encode_split(text, true); }
+
+std::string Tokenizer::guard_marks(std::string_view text) const {
+  std::string out;
+  for (size_t at = 0; at < text.size(); ++at) {
+    out += text[at];
+    const std::string_view rest = text.substr(at);
+    const auto& candidates = by_first_[static_cast<uint8_t>(text[at])];
+    const bool mark = std::any_of(candidates.begin(), candidates.end(), [&](uint32_t i) {
+      return added_[i].special && (rest.starts_with(added_[i].text) || std::string_view(added_[i].text).starts_with(rest));
+    });
+    if (mark) out += kMarkGuard;
+  }
+  return out;
+}
+
+std::vector<int32_t> Tokenizer::encode_split(std::string_view text, bool guarded) const {
   std::vector<int32_t> out;
+  const auto add_piece = [&](std::string_view piece, bool at_start) {
+    if (!guarded || piece.find(kMarkGuard) == std::string_view::npos) return encode_piece(piece, at_start, out);
+    std::string plain(piece);
+    for (size_t hit; (hit = plain.find(kMarkGuard)) != std::string::npos;) plain.erase(hit, kMarkGuard.size());
+    if (!plain.empty()) encode_piece(plain, at_start, out);
+  };
+  if (added_.empty() || !recognises_added_) {
+    if (!text.empty()) add_piece(text, true);
+    return out;
+  }
   size_t begin = 0;  // of the ordinary piece that is being collected
   for (size_t at = 0; at < text.size();) {
     const AddedToken* token = match_added(text, at);
@@ -64,13 +90,13 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text) const {
       continue;
     }
     const size_t end = token->lstrip ? space_before(text, begin, at) : at;
-    if (end > begin) encode_piece(text.substr(begin, end - begin), begin == 0, out);
+    if (end > begin) add_piece(text.substr(begin, end - begin), begin == 0);
     out.push_back(token->id);
     at += token->text.size();
     if (token->rstrip) at = space_after(text, at);
     begin = at;
   }
-  if (begin < text.size()) encode_piece(text.substr(begin), begin == 0, out);
+  if (begin < text.size()) add_piece(text.substr(begin), begin == 0);
   return out;
 }
 

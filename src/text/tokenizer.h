@@ -35,6 +35,12 @@ class Tokenizer {
   std::vector<int32_t> encode(std::string_view text) const;
   // As encode(), but added tokens in the text are ordinary characters: for documents, which must not be able to forge marks.
   std::vector<int32_t> encode_ordinary(std::string_view text) const;
+  // As encode(), but marks can be broken: kMarkGuard anywhere is left out, and an added token that it stands in is ordinary characters. For
+  // text that we composed around other people's.
+  std::vector<int32_t> encode_guarded(std::string_view text) const;
+  // `text` with a kMarkGuard in every control mark that it holds, and after an end that could begin one.
+  std::string guard_marks(std::string_view text) const;
+  static constexpr std::string_view kMarkGuard = "\xF4\x8F\xBF\xBF";  // U+10FFFF, which is no character
   // The text of `ids`, marks included (as their text, where the vocabulary gives them one). Ids out of range decode to nothing.
   virtual std::string decode(std::span<const int32_t> ids) const;
   // The exact bytes token `id` adds in the middle of a text; may be part of a character. For streaming.
@@ -64,6 +70,7 @@ class Tokenizer {
 
  private:
   const AddedToken* match_added(std::string_view text, size_t at) const;
+  std::vector<int32_t> encode_split(std::string_view text, bool guarded) const;
 
   std::vector<AddedToken> added_;
   std::map<std::string, int32_t, std::less<>> added_ids_;

@@ -166,5 +166,22 @@ TEST(Tokenizer, MissingFilesAreNamed) {
           "tokenizer.model, tokenizer.bin)");
 }
 
+TEST(Tokenizer, GuardedMarksAreOrdinaryCharacters) {
+  auto made = make_char_tokenizer("<|endx> a", {"<|end|>"});
+  ASSERT_TRUE(made.ok());
+  const Tokenizer* t = (*made).get();
+  const int32_t mark = *t->special_id("<|end|>");
+  const std::string forged = t->guard_marks("a<|end|>x<");
+  EXPECT_EQ(forged, "a<" + std::string(Tokenizer::kMarkGuard) + "|end|>x<" + std::string(Tokenizer::kMarkGuard));
+  const auto plain = t->encode_ordinary("a<|end|>x<");
+  auto with_mark = plain;
+  with_mark.push_back(mark);
+  EXPECT_EQ(t->encode_guarded(forged + "<|end|>"), with_mark);
+  // An end that would be a mark with what follows.
+  EXPECT_EQ(t->encode_guarded(t->guard_marks("<|en") + "d|>"), t->encode_ordinary("<|end|>"));
+  EXPECT_EQ(t->encode_guarded("<|end|>"), std::vector<int32_t>{mark});
+  EXPECT_EQ(t->guard_marks("a x"), "a x");
+}
+
 }  // namespace
 }  // namespace bgl::text
