@@ -164,7 +164,7 @@ json make_document() {
   json one_model = operation("get_model", "One of the models served", answer("it", "Model"), nullptr, true);
   one_model["parameters"] = {{{"name", "model"}, {"in", "path"}, {"required", true}, {"schema", {{"type", "string"}}}}};
   json streamed_completion = answer("the answer; with stream, events until [DONE]", "CompletionAnswer"), streamed_chat = answer("the answer; with stream, events until [DONE]", "ChatAnswer");
-  for (json* s : {&streamed_completion, &streamed_chat}) (*s)["content"]["text/event-stream"] = {{"schema", {{"type", "string"}}}};
+  for (json* s : {&streamed_completion, &streamed_chat}) (*s)["content"]["text/event-stream"] = json::object();
   const json paths = {
       {"/v1/completions", {{"post", operation("create_completion", "Continue a text", streamed_completion, "CompletionRequest", true)}}},
       {"/v1/chat/completions", {{"post", operation("create_chat_completion", "Answer a conversation", streamed_chat, "ChatRequest", true)}}},
