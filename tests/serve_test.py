@@ -250,8 +250,10 @@ class ServeTest(unittest.TestCase):
         self.server.text(prompt="x", max_tokens=2, temperature=0)
         with urllib.request.urlopen(self.server.url + "/metrics") as answer:
             text = answer.read().decode()
-        self.assertRegex(text, r"(?m)^bgl_generation_tokens_total [1-9]")
-        self.assertRegex(text, r"(?m)^bgl_time_to_first_token_seconds_count [1-9]")
+        for name in ["generation_tokens_total", "prompt_tokens_total", "time_to_first_token_seconds_count", "request_queue_time_seconds_count",
+                     "e2e_request_latency_seconds_count", "prefix_cache_queries_total"]:
+            self.assertRegex(text, r'(?m)^vllm:' + name + r'{model_name="stories260K"} [1-9]')
+        self.assertRegex(text, r'(?m)^vllm:request_success_total{finished_reason="length",model_name="stories260K"} [1-9]')
         with urllib.request.urlopen(self.server.url + "/") as answer:
             self.assertIn("<title>stories260K</title>", answer.read().decode())
 
@@ -353,6 +355,45 @@ class ServerProcessTest(unittest.TestCase):
         finally:
             server.close()
 
+    def test_what_cannot_be_in_time_is_refused_early(self):
+        server = Server("--ttft-ms", "60", "--max-running", "2")
+        try:
+            def ask(i):
+                start = time.monotonic()
+                return server.post("/v1/completions", dict(prompt="a", max_tokens=400, temperature=0)), time.monotonic() - start
+            with concurrent.futures.ThreadPoolExecutor(24) as pool:
+                answers = list(pool.map(ask, range(24)))
+            refused = [(a, s) for a, s in answers if a[0] == 429]
+            self.assertTrue(refused)
+            self.assertTrue([a for a, s in answers if a[0] == 200])
+            for (_, body, headers), seconds in refused:
+                self.assertEqual(body["error"]["message"], "the first token is not foreseen within the 60 ms that this server allows itself")
+                self.assertGreaterEqual(int(headers["Retry-After"]), 1)
+        finally:
+            server.close()
+
+    def test_the_trace_has_every_request(self):
+        with tempfile.TemporaryDirectory() as folder:
+            server = Server("--trace", folder + "/trace.json")
+            for i in range(3):
+                server.text(prompt="Once", max_tokens=5 + i)
+            server.close()
+            with open(folder + "/trace.json", encoding="utf-8") as f:
+                events = json.loads(f.read().rstrip().rstrip(",") + "]")
+        begins = {(e["id"], e["name"]): e for e in events if e["ph"] == "b"}
+        self.assertEqual(len({id for id, _ in begins}), 3)
+        for e in events:
+            if e["ph"] == "e":
+                self.assertGreaterEqual(e["ts"], begins[e["id"], e["name"]]["ts"])
+        self.assertEqual(sorted({name for _, name in begins}), ["decode", "prefill", "queue", "request"])
+        self.assertEqual(sorted(e["args"]["tokens"] for (_, name), e in begins.items() if name == "decode"), [5, 6, 7])
+
+    def test_it_says_how_many_connections_fit(self):
+        server = Server()
+        server.process.send_signal(signal.SIGTERM)
+        self.assertRegex(server.process.stderr.read(), r"room for \d+ connections")
+        server.close()
+
     def test_the_key_is_asked_for(self):
         server = Server("--api-key", "secret")
         try:
@@ -371,7 +412,7 @@ class ServerProcessTest(unittest.TestCase):
             deadline = time.time() + 10
             while time.time() < deadline:
                 with urllib.request.urlopen(server.url + "/metrics") as answer:
-                    if re.search(r"(?m)^bgl_requests_running 0", answer.read().decode()):
+                    if re.search(r'(?m)^vllm:num_requests_running{.*} 0', answer.read().decode()):
                         return
                 time.sleep(0.05)
             self.fail("the request still runs")

@@ -11,6 +11,7 @@
 #include "base/processor.h"
 #include "base/threads.h"
 #include "cli/bench_gemm.h"
+#include "cli/bench_serve.h"
 #include "cli/verbs.h"
 #include "lang/kernel.h"
 #include "report/table.h"
@@ -30,22 +31,23 @@ constexpr Bench kBenches[] = {{"gemm", bench_gemm},       {"kernels", bench_kern
 
 json number_or_null(const std::optional<double>& v) { return v ? json(*v) : json(); }
 
-Status bench(const std::string& name, const std::string& argument, const std::string& file, int64_t files) {
+Status bench(const std::string& name, const std::string& argument, const std::string& file, int64_t files, ServeLoad load) {
   // The processes that benchmarks start themselves.
   if (name == "jit-step") return print_jit_counters(argument);
   if (name == "gpt2-steps") return answer_gpt2_steps(argument);
   if (name == "gemm-peer") return answer_gemm_requests(argument);
-  if (!argument.empty()) return invalid_argument("'{}' after '{}': one benchmark at a time", argument, name);
+  load.trace = argument;
+  if (!argument.empty() && name != "serve") return invalid_argument("'{}' after '{}': one benchmark at a time", argument, name);
   const Bench* chosen = nullptr;
   std::string names;
   for (const Bench& b : kBenches) {
     names += std::string(names.empty() ? "" : ", ") + b.name;
     if (name == b.name) chosen = &b;
   }
-  if (!chosen) return invalid_argument("there is no benchmark '{}': choose {}", name, names);
+  if (!chosen && name != "serve") return invalid_argument("there is no benchmark '{}': choose {} or serve", name, names);
   const lang::MachineInfo& m = lang::machine();
   const lang::Rates rates = lang::measure_rates();
-  BGL_ASSIGN(const auto results, chosen->run ? chosen->run(rates) : chosen->run_files(files));
+  BGL_ASSIGN(const auto results, !chosen ? bench_serve(load) : chosen->run ? chosen->run(rates) : chosen->run_files(files));
   json j = {{"machine", {{"cpu", processor().name}, {"threads", m.threads}, {"isa", m.isa}, {"engine", m.engine}, {"f32_gflops", rates.f32_flops / 1e9},
                          {"stream_gb_per_s", rates.stream_bytes_per_s / 1e9}}},
             {"results", json::array()}};
@@ -104,15 +106,30 @@ void add_bench(CLI::App& app, Status& status) {
   struct Options {
     std::string name, argument, file;
     int64_t files = 400000;
+    ServeLoad load;
   };
   auto o = std::make_shared<Options>();
   CLI::App* verb = app.add_subcommand("bench", "Measure one part, beside the machine's ceilings and a peer where BGL_PEER_PYTHON names one");
-  verb->add_option("NAME", o->name, "gemm, kernels, train, decode, prefill, lake, prep, tokenizer or jit")->required();
+  verb->add_option("NAME", o->name, "gemm, kernels, train, decode, prefill, lake, prep, tokenizer, jit, or serve [TRACE]")->required();
   verb->add_option("ARGUMENT", o->argument)->group("");
   verb->add_option("--json", o->file, "Write the results to this file");
   verb->add_option("--files", o->files, "Of lake: files in the lake; 4000000 need 50 GB of disk")->capture_default_str()->check(CLI::Range(10000, 100000000));
+  ServeLoad& load = o->load;
+  const auto add = [&](const char* option, auto& value, const char* help) { verb->add_option(option, value, help)->group("Of serve")->capture_default_str(); };
+  add("--url", load.url, "The server");
+  add("--rate", load.rate, "Without a trace: requests a second, at random times");
+  add("--clients", load.clients, "Without a trace: clients that each send one request after the other");
+  add("--seconds", load.seconds, "Of the load; 0: the whole trace");
+  add("--divide", load.divide, "The trace's lengths and blocks are this much shorter");
+  add("--speed", load.speed, "The trace's clock runs so much faster");
+  add("--input", load.input, "Tokens of a prompt, without a trace");
+  add("--output", load.output, "Tokens of an answer, without a trace");
+  add("--ttft-ms", load.ttft_ms, "A request is good with its first token in this time");
+  add("--tbt-ms", load.tbt_ms, "... and the slowest tenth of its times between tokens under this");
+  add("--pid", load.pid, "The server's process, to watch its memory");
+  add("--html", load.html, "Write a page with plots to this file");
   set_example(*verb, "bgl bench gemm --json gemm.json");
-  verb->callback([o, &status] { status = bench(o->name, o->argument, o->file, o->files); });
+  verb->callback([o, &status] { status = bench(o->name, o->argument, o->file, o->files, o->load); });
 }
 
 }  // namespace bgl::cli

@@ -390,7 +390,7 @@ asio::awaitable<error_code> HttpServer::Impl::feed(SessionPtr s, Parser& parser,
       if (ec && ec != http::error::need_more) co_return ec;
       if (!ec) continue;
     }
-    const auto [ec, n] = co_await s->socket.async_read_some(s->buffer.prepare(65536), kAwait);
+    const auto [ec, n] = co_await s->socket.async_read_some(s->buffer.prepare(whole ? 65536 : 4096), kAwait);
     if (ec) co_return ec;
     s->buffer.commit(n);
   }
@@ -403,10 +403,11 @@ asio::awaitable<HttpResponse> HttpServer::Impl::read_request(SessionPtr s, Parse
   s->busy = false;
   if (s->buffer.size() == 0) {
     // The first byte may take as long as a connection may be idle; after it the header has its own time.
+    // An idle connection holds no buffer.
+    s->buffer.shrink_to_fit();
     arm(s, options_.idle_timeout_ms);
-    const auto [ec, n] = co_await s->socket.async_read_some(s->buffer.prepare(65536), kAwait);
+    const auto [ec] = co_await s->socket.async_wait(tcp::socket::wait_read, kAwait);
     if (ec) co_return ended;
-    s->buffer.commit(n);
   }
   s->busy = true;
   arm(s, options_.header_timeout_ms);

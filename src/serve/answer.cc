@@ -17,15 +17,6 @@ using nlohmann::json;
 double now() { return 1e-9 * static_cast<double>(real_env().now_ns()); }
 std::string dumped(const json& j) { return j.dump(-1, ' ', false, json::error_handler_t::replace); }
 
-const char* reason(Finish f) {
-  switch (f) {
-    case Finish::kStop: return "stop";
-    case Finish::kLength: return "length";
-    case Finish::kCancelled: return "cancelled";
-    default: return "error";
-  }
-}
-
 json bytes_of(const std::string& token) {
   json out = json::array();
   for (const char c : token) out.push_back(static_cast<unsigned char>(c));
@@ -43,6 +34,15 @@ int64_t characters(const std::string& text) {
 }
 
 }  // namespace
+
+const char* reason(Finish f) {
+  switch (f) {
+    case Finish::kStop: return "stop";
+    case Finish::kLength: return "length";
+    case Finish::kCancelled: return "cancelled";
+    default: return "error";
+  }
+}
 
 net::HttpResponse api_error(int status, const std::string& message, const std::string& param, const std::string& code) {
   const char* type = status == 429 ? "rate_limit_error" : status >= 500 ? "server_error" : "invalid_request_error";

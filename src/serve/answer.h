@@ -16,6 +16,8 @@
 
 namespace bgl::serve {
 
+// "stop", "length" ...
+const char* reason(Finish finish);
 net::HttpResponse api_error(int status, const std::string& message, const std::string& param = "", const std::string& code = "");
 
 class Answer {
@@ -23,6 +25,7 @@ class Answer {
   // `name`: the model's. The tokenizer must outlive the answer.
   Answer(ApiRequest request, bool chat, std::string name, const text::Tokenizer& tokenizer, std::shared_ptr<net::Responder> responder);
   ~Answer();
+  const std::string& id() const { return id_; }
 
   // `timing`: told the seconds from the request to a choice's first token, or between two tokens of a choice; the other is -1.
   using Timing = std::function<void(double first, double between)>;

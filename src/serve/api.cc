@@ -1,6 +1,7 @@
 #include "serve/api.h"
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "base/env.h"
@@ -9,6 +10,7 @@
 #include "serve/api_request.h"
 #include "serve/api_schema.h"
 #include "serve/defaults.h"
+#include "serve/page_pool.h"
 
 namespace bgl::serve {
 namespace {
@@ -20,21 +22,50 @@ using nlohmann::json;
 
 }  // namespace
 
+// The figures of one model. Names of vLLM's where the meaning is the same, so that its dashboards show them.
 struct Api::Instruments {
-  Metrics metrics;
-  Counter& requests = metrics.counter("bgl_requests_total", "Requests to the completion endpoints");
-  Counter& refused = metrics.counter("bgl_requests_refused_total", "Requests answered 429 because the queue was full");
-  Counter& prompt_tokens = metrics.counter("bgl_prompt_tokens_total", "Tokens of prompts");
-  Counter& cached_tokens = metrics.counter("bgl_prompt_tokens_cached_total", "Tokens of prompts whose keys were in the cache");
-  Counter& generation_tokens = metrics.counter("bgl_generation_tokens_total", "Tokens generated");
-  Gauge& running = metrics.gauge("bgl_requests_running", "Requests in the batch");
-  Gauge& waiting = metrics.gauge("bgl_requests_waiting", "Requests in the queue");
-  Gauge& cache_usage = metrics.gauge("bgl_kv_cache_usage_ratio", "Share of the KV cache's pages in use");
-  Histogram& first_token = metrics.histogram("bgl_time_to_first_token_seconds", "From the request to its first token",
-                                             {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30});
-  Histogram& between = metrics.histogram("bgl_time_between_tokens_seconds", "Between two tokens of one answer",
-                                         {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1});
+  Instruments(Metrics& m, const std::string& name) : metrics(m), labels{{"model_name", name}} {}
+  Counter& counter(const char* name, const char* help) { return metrics.counter(name, help, labels); }
+  Gauge& gauge(const char* name, const char* help) { return metrics.gauge(name, help, labels); }
+  Histogram& seconds(const char* name, const char* help) {
+    return metrics.histogram(name, help, {0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80}, labels);
+  }
+  Histogram& tokens(const char* name, const char* help) { return metrics.histogram(name, help, {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000}, labels); }
+  void ended(const Request::Event& e, int64_t prompt_tokens, int64_t answer_tokens);
+
+  Metrics& metrics;
+  const MetricLabels labels;
+  Counter& requests = counter("bgl_requests_total", "Requests to the completion endpoints");
+  Counter& refused = counter("bgl_requests_refused_total", "Requests answered 429: the queue was full, or the first token would have come too late");
+  Counter& prompt_tokens = counter("vllm:prompt_tokens_total", "Tokens of prompts");
+  Counter& generation_tokens = counter("vllm:generation_tokens_total", "Tokens generated");
+  Counter& cache_queries = counter("vllm:prefix_cache_queries_total", "Tokens of prompts that were looked for in the cache");
+  Counter& cache_hits = counter("vllm:prefix_cache_hits_total", "Tokens of prompts that were found there");
+  Gauge& running = gauge("vllm:num_requests_running", "Requests in the batch");
+  Gauge& waiting = gauge("vllm:num_requests_waiting", "Requests in the queue");
+  Gauge& cache_usage = gauge("vllm:kv_cache_usage_perc", "Share of the KV cache's pages in use, 1 is all");
+  Histogram& first_token = seconds("vllm:time_to_first_token_seconds", "From the request to its first token");
+  Histogram& between = seconds("vllm:inter_token_latency_seconds", "Between two tokens of one answer");
+  Histogram& whole = seconds("vllm:e2e_request_latency_seconds", "From the request to its end");
+  Histogram& queue = seconds("vllm:request_queue_time_seconds", "In the queue");
+  Histogram& prefill = seconds("vllm:request_prefill_time_seconds", "From the batch to the first token");
+  Histogram& decode = seconds("vllm:request_decode_time_seconds", "From the first token to the last");
+  Histogram& prompt_sizes = tokens("vllm:request_prompt_tokens", "Tokens of a prompt");
+  Histogram& answer_sizes = tokens("vllm:request_generation_tokens", "Tokens of an answer");
 };
+
+void Api::Instruments::ended(const Request::Event& e, int64_t prompt, int64_t answer) {
+  const RequestTimes& t = e.times;
+  if (e.finish != Finish::kStop && e.finish != Finish::kLength) return;
+  metrics.counter("vllm:request_success_total", "Requests that ended as they should", {{"model_name", labels.at("model_name")}, {"finished_reason", reason(e.finish)}}).add();
+  whole.observe(t.ended - t.submitted);
+  queue.observe(t.admitted - t.submitted);
+  prompt_sizes.observe(static_cast<double>(prompt));
+  answer_sizes.observe(static_cast<double>(answer));
+  if (t.first_token <= 0) return;
+  prefill.observe(t.first_token - t.admitted);
+  decode.observe(t.ended - t.first_token);
+}
 
 namespace {
 
@@ -46,7 +77,14 @@ HttpResponse no_tokenizer() { return api_error(400, "this model is served withou
 
 }  // namespace
 
-Api::Api(std::vector<const ServedModel*> models) : models_(std::move(models)), instruments_(std::make_unique<Instruments>()) {}
+Api::Api(std::vector<const ServedModel*> models, RequestTrace* trace) : models_(std::move(models)), trace_(trace) {
+  for (const ServedModel* m : models_) {
+    instruments_[m] = std::make_unique<Instruments>(metrics_, m->name());
+    metrics_.gauge("bgl_context_tokens", "Most tokens of a request, prompt and answer", {{"model_name", m->name()}}).set(static_cast<double>(m->engine().context()));
+    metrics_.gauge("vllm:cache_config_info", "The KV cache, in its labels",
+                   {{"model_name", m->name()}, {"block_size", std::to_string(kPageTokens)}, {"num_gpu_blocks", std::to_string(m->engine().stats().pages)}}).set(1);
+  }
+}
 Api::~Api() = default;
 
 const ServedModel* Api::find(const std::string& name) const {
@@ -98,13 +136,13 @@ HttpResponse Api::get(const std::string& path) {
 }
 
 void Api::complete(const HttpRequest& http, std::shared_ptr<Responder> responder, bool chat) {
-  instruments_->requests.add();
   json body;
   if (const auto e = parse_body(http.body, body)) return responder->reply(api_error(400, e->message, e->param));
   if (const auto e = check_schema(body, chat ? chat_schema() : completion_schema())) return responder->reply(api_error(400, e->message, e->param));
   const std::string name = body.contains("model") && body["model"].is_string() ? body["model"].get<std::string>() : "";
   const ServedModel* served = find(name);
   if (!served) return responder->reply(no_model(name));
+  instruments_.at(served)->requests.add();
   if (!served->model().tokenizer) return responder->reply(no_tokenizer());
   ApiRequest request;
   request.sampling = default_sampling(served->model());
@@ -133,29 +171,37 @@ void Api::run(const ServedModel& served, ApiRequest request, std::shared_ptr<Res
   std::vector<int32_t> ends;
   if (!request.ignore_eos) ends = end_tokens(served.model());
   const auto answer = std::make_shared<Answer>(request, chat, served.name(), *served.model().tokenizer, responder);
+  Instruments& figures = *instruments_.at(&served);
   std::vector<Request> choices;
   for (const auto& prompt : request.prompts) {
     for (int64_t i = 0; i < request.n; ++i) {
       Request r{prompt, request.max_tokens, request.sampling, request.seed + static_cast<uint64_t>(i), ends};
       if (request.grammar) r.grammar = std::make_shared<Pushdown>(request.grammar, served.vocabulary());
       r.logprobs = request.logprobs;
-      r.on_event = [this, answer, index = choices.size()](const Request::Event& e) {
-        if (e.token >= 0) instruments_->generation_tokens.add();
-        return answer->on_event(index, e, [this](double first, double between) {
-          if (first >= 0) instruments_->first_token.observe(first);
-          if (between >= 0) instruments_->between.observe(between);
+      const auto prompt_size = static_cast<int64_t>(prompt.size());
+      r.on_event = [this, answer, &figures, &served, prompt_size, count = int64_t{0}, index = choices.size()](const Request::Event& e) mutable {
+        if (e.token >= 0) figures.generation_tokens.add(), ++count;
+        if (e.finish != Finish::kNone) {
+          figures.ended(e, prompt_size, count);
+          if (trace_) trace_->add(fmt::format("{}.{}", answer->id(), index), served.name(), e.times, prompt_size, e.cached_prompt_tokens, count, reason(e.finish));
+        }
+        return answer->on_event(index, e, [&figures](double first, double between) {
+          if (first >= 0) figures.first_token.observe(first);
+          if (between >= 0) figures.between.observe(between);
         });
       };
       choices.push_back(std::move(r));
     }
-    instruments_->prompt_tokens.add(static_cast<double>(prompt.size()));
   }
   const Status s = served.engine().submit(std::move(choices));
-  if (s.ok()) return;
+  if (s.ok()) {
+    for (const auto& prompt : request.prompts) figures.prompt_tokens.add(static_cast<double>(prompt.size()) * static_cast<double>(request.n));
+    return;
+  }
   const bool busy = s.code() == Code::kResourceExhausted;
-  if (busy) instruments_->refused.add();
+  if (busy) figures.refused.add();
   HttpResponse refusal = api_error(busy ? (draining_ ? 503 : 429) : 400, s.message(), busy || !request.grammar ? "" : "response_format", busy ? "overloaded" : "");
-  if (busy) refusal.headers.push_back({"Retry-After", "1"});
+  if (busy) refusal.headers.push_back({"Retry-After", fmt::format("{:.0f}", std::ceil(std::max(1.0, served.engine().foreseen_wait())))});
   responder->reply(refusal);
 }
 
@@ -191,20 +237,19 @@ HttpResponse Api::tokenize(const std::string& text, bool back) const {
 }
 
 HttpResponse Api::metrics_text() {
-  EngineStats all;
-  for (const ServedModel* m : models_) {
+  for (const auto& [m, figures] : instruments_) {
     const EngineStats s = m->engine().stats();
-    all.running += s.running;
-    all.waiting += s.waiting;
-    all.pages += s.pages;
-    all.pages_available += s.pages_available;
-    all.cached_prompt_tokens += s.cached_prompt_tokens;
+    figures->running.set(static_cast<double>(s.running));
+    figures->waiting.set(static_cast<double>(s.waiting));
+    figures->cache_usage.set(s.pages > 0 ? 1 - static_cast<double>(s.pages_available) / static_cast<double>(s.pages) : 0);
+    // The engine counts these itself.
+    const std::pair<Counter*, int64_t> counts[] = {{&figures->cache_queries, s.prompt_tokens}, {&figures->cache_hits, s.cached_prompt_tokens}};
+    const std::lock_guard lock(counts_mutex_);
+    for (const auto& [counter, now] : counts) {
+      if (const double more = static_cast<double>(now) - counter->value(); more > 0) counter->add(more);
+    }
   }
-  instruments_->running.set(static_cast<double>(all.running));
-  instruments_->waiting.set(static_cast<double>(all.waiting));
-  instruments_->cache_usage.set(all.pages > 0 ? 1 - static_cast<double>(all.pages_available) / static_cast<double>(all.pages) : 0);
-  if (const double more = static_cast<double>(all.cached_prompt_tokens) - instruments_->cached_tokens.value(); more > 0) instruments_->cached_tokens.add(more);
-  return {200, kMetricsContentType, instruments_->metrics.text(), {}};
+  return {200, kMetricsContentType, metrics_.text(), {}};
 }
 
 }  // namespace bgl::serve

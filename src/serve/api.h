@@ -3,11 +3,15 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
+#include "base/metrics.h"
 #include "net/http_server.h"
+#include "serve/request_trace.h"
 #include "serve/served_model.h"
 
 namespace bgl::serve {
@@ -17,7 +21,8 @@ struct ApiRequest;
 class Api {
  public:
   // At least one model; the first one answers requests that name none. They must outlive the Api.
-  explicit Api(std::vector<const ServedModel*> models);
+  // `trace` gets every request that ends; it may be null.
+  explicit Api(std::vector<const ServedModel*> models, RequestTrace* trace = nullptr);
   ~Api();
   // The server's handler; any thread.
   void handle(net::HttpRequest request, std::shared_ptr<net::Responder> responder);
@@ -35,8 +40,11 @@ class Api {
 
   const std::vector<const ServedModel*> models_;
   std::atomic<bool> draining_{false};
+  RequestTrace* const trace_;
+  Metrics metrics_;
   struct Instruments;
-  std::unique_ptr<Instruments> instruments_;
+  std::map<const ServedModel*, std::unique_ptr<Instruments>> instruments_;
+  std::mutex counts_mutex_;
 };
 
 // The page at /: a small chat in one HTML file without anything from elsewhere.

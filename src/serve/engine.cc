@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "models/inference.h"
+#include "serve/admission.h"
 #include "serve/page_pool.h"
 
 namespace bgl::serve {
@@ -33,6 +34,7 @@ struct Sequence {
   int64_t done = 0;  // tokens whose keys are in the cache
   int64_t generated = 0;
   int64_t cached = 0;  // tokens of the prompt that were found in the cache
+  RequestTimes times;
   Finish finish = Finish::kNone;
   bool in_prompt() const { return done < static_cast<int64_t>(request.prompt.size()); }
 };
@@ -49,6 +51,7 @@ class LocalEngine final : public Engine {
  public:
   LocalEngine(models::Model& model, const EngineOptions& options, int64_t pages)
       : model_(model), options_(options), pool_(pages), cache_(model.make_cache(pages)) {
+    if (options.ttft_ms > 0 || options.tbt_ms > 0) warm_up();
     thread_ = std::thread([this] { loop(); });
   }
   ~LocalEngine() override {
@@ -69,9 +72,18 @@ class LocalEngine final : public Engine {
       ++stats_.refused;
       return make_status(Code::kResourceExhausted, "{} requests are waiting already", waiting_.size());
     }
-    for (Request& r : requests) waiting_.push_back(std::move(r));
+    BGL_TRY(in_time(requests));
+    for (Request& r : requests) waiting_.push_back({std::move(r), now_seconds()});
     changed_.notify_all();
     return Status();
+  }
+
+  double foreseen_wait() const override {
+    std::lock_guard lock(mutex_);
+    if (!steps_.known()) return 0;
+    Load load = load_now();
+    load.waiting.push_back({1, 1});
+    return seconds_to_first_token(std::move(load), steps_, 60);
   }
 
   bool drain(double seconds) override {
@@ -93,6 +105,36 @@ class LocalEngine final : public Engine {
   }
 
  private:
+  // What follows is called with mutex_ held.
+  Load load_now() const {
+    Load load{load_, {}, running_limit(), step_limit()};
+    for (const Waiting& w : waiting_) load.waiting.push_back(work_of(w.request));
+    return load;
+  }
+  Work work_of(const Request& r) const {
+    return {static_cast<int64_t>(r.prompt.size()), std::max<int64_t>(1, static_cast<int64_t>(answer_share_ * static_cast<double>(r.max_tokens)))};
+  }
+  Status in_time(const std::vector<Request>& requests) {
+    if (options_.ttft_ms <= 0 || !steps_.known()) return Status();
+    Load load = load_now();
+    for (const Request& r : requests) load.waiting.push_back(work_of(r));
+    // What is foreseen is not exact: a part of the time is kept for that.
+    constexpr double kUsed = 0.7;
+    const double limit = kUsed * 1e-3 * options_.ttft_ms, foreseen = seconds_to_first_token(std::move(load), steps_, limit);
+    if (foreseen <= limit) return Status();
+    ++stats_.refused;
+    return make_status(Code::kResourceExhausted, "the first token is not foreseen within the {:g} ms that this server allows itself", options_.ttft_ms);
+  }
+  // Tokens of a step, and requests that run, as the time between tokens allows.
+  int64_t step_limit() const {
+    if (options_.tbt_ms <= 0 || !steps_.known()) return options_.step_tokens;
+    return std::clamp<int64_t>(steps_.tokens_within(0.9e-3 * options_.tbt_ms), 1, options_.step_tokens);
+  }
+  // A step has room for a prompt's pieces beside those that decode.
+  int64_t running_limit() const {
+    return options_.tbt_ms <= 0 ? options_.max_running : std::clamp<int64_t>(step_limit() - std::min<int64_t>(16, options_.step_tokens / 2), 1, options_.max_running);
+  }
+
   Status check(const Request& request) const {
     const auto n = static_cast<int64_t>(request.prompt.size());
     const int64_t vocab = model_.config().vocab;
@@ -130,8 +172,23 @@ class LocalEngine final : public Engine {
     }
     for (auto& s : running_) end(*s, Finish::kCancelled);
     std::lock_guard lock(mutex_);
-    for (Request& r : waiting_) r.on_event({-1, Finish::kCancelled, {}, 0});
+    for (Waiting& w : waiting_) w.request.on_event({-1, Finish::kCancelled, {}, 0, {}, {w.since, 0, 0, now_seconds()}});
     waiting_.clear();
+  }
+
+  // Steps of all sizes on page 0, before anybody waits: kernels are compiled, and it is known how long a step takes.
+  void warm_up() {
+    for (int round = 0; round < 4; ++round) {
+      for (int64_t n = 1; n <= options_.step_tokens; n *= 2) {
+        Sequence s;
+        const int64_t count = std::min(n, options_.context);
+        s.tokens.assign(static_cast<size_t>(count), 0);
+        s.pages.assign(static_cast<size_t>((count + kPageTokens - 1) / kPageTokens), 0);
+        const double start = now_seconds();
+        run_model({{&s, 0, count}});
+        if (round > 0) steps_.observe(count, now_seconds() - start);
+      }
+    }
   }
 
   void run_step() {
@@ -147,9 +204,18 @@ class LocalEngine final : public Engine {
         for (const Part& p : parts) fail(*p.sequence, e.what());
       }
     }
+    int64_t tokens = 0;
+    for (const Part& p : parts) tokens += p.count;
     std::lock_guard lock(mutex_);
+    if (tokens > 0) steps_.observe(tokens, now_seconds() - start);
     std::erase_if(running_, [](const auto& s) { return s->finish != Finish::kNone; });
     running_count_ = static_cast<int64_t>(running_.size());
+    load_.clear();
+    for (const auto& s : running_) {
+      const Work all = work_of(s->request);
+      const int64_t size = static_cast<int64_t>(s->request.prompt.size());
+      load_.push_back({std::max<int64_t>(0, size - s->done), std::max<int64_t>(1, all.answer - s->generated)});
+    }
     stats_.pages_available = pool_.available();
     stats_.steps += !parts.empty();
     stats_.step_seconds += now_seconds() - start;
@@ -158,12 +224,14 @@ class LocalEngine final : public Engine {
 
   // Waiting requests get pages and join, first come first served.
   void admit() {
-    while (static_cast<int64_t>(running_.size()) < options_.max_running) {
+    while (true) {
       Request request;
+      double since = 0;
       {
         std::lock_guard lock(mutex_);
-        if (waiting_.empty()) return;
-        request = std::move(waiting_.front());
+        if (waiting_.empty() || static_cast<int64_t>(running_.size()) >= running_limit()) return;
+        request = std::move(waiting_.front().request);
+        since = waiting_.front().since;
         waiting_.pop_front();
         ++running_count_;  // on its way from one list to the other: never in neither
       }
@@ -176,17 +244,20 @@ class LocalEngine final : public Engine {
       if (static_cast<int64_t>(more.size()) < missing) {
         pool_.release(s->pages);
         std::lock_guard lock(mutex_);
-        waiting_.push_front(std::move(request));
+        waiting_.push_front({std::move(request), since});
         --running_count_;
         return;
       }
       s->pages.insert(s->pages.end(), more.begin(), more.end());
+      s->times = {since, now_seconds(), 0, 0};
       s->tokens = request.prompt;
       s->generator.manual_seed(request.seed);
       {
         std::lock_guard lock(mutex_);
         stats_.prompt_tokens += static_cast<int64_t>(request.prompt.size());
         stats_.cached_prompt_tokens += s->done;
+        load_.push_back(work_of(request));
+        load_.back().prompt -= s->done;
       }
       s->request = std::move(request);
       running_.push_back(std::move(s));
@@ -200,7 +271,14 @@ class LocalEngine final : public Engine {
   };
   std::vector<Part> choose() {
     std::vector<Part> parts;
-    int64_t left = options_.step_tokens;
+    int64_t left = 0;
+    {
+      std::lock_guard lock(mutex_);
+      left = step_limit();
+    }
+    // Those that decode all get their token, whatever was foreseen.
+    const auto decoding = std::count_if(running_.begin(), running_.end(), [](const auto& s) { return !s->in_prompt(); });
+    left = std::min(std::max<int64_t>(left, decoding), options_.step_tokens);
     for (const auto& s : running_) {
       if (s->in_prompt() || left == 0) continue;
       parts.push_back({s.get(), s->done, 1});
@@ -283,7 +361,7 @@ class LocalEngine final : public Engine {
 
   void take_token(Sequence& s, int32_t token, Logprobs logprobs) {
     s.tokens.push_back(token);
-    ++s.generated;
+    if (++s.generated == 1) s.times.first_token = now_seconds();
     {
       std::lock_guard lock(mutex_);
       ++stats_.generated_tokens;
@@ -302,15 +380,20 @@ class LocalEngine final : public Engine {
     s.finish = Finish::kError;
     pool_.release(s.pages);
     s.pages.clear();
-    s.request.on_event({-1, Finish::kError, why, s.cached});
+    s.times.ended = now_seconds();
+    s.request.on_event({-1, Finish::kError, why, s.cached, {}, s.times});
   }
   void end(Sequence& s, Finish why) {
     if (s.finish != Finish::kNone) return;
     s.finish = why;
     pool_.release(s.pages);
     s.pages.clear();
-    s.request.on_event({-1, why, {}, s.cached});
+    s.times.ended = now_seconds();
+    s.request.on_event({-1, why, {}, s.cached, {}, s.times});
     std::lock_guard lock(mutex_);
+    if (why != Finish::kCancelled && s.request.max_tokens > 0) {
+      answer_share_ = 0.95 * answer_share_ + 0.05 * static_cast<double>(s.generated) / static_cast<double>(s.request.max_tokens);
+    }
     ++(why == Finish::kCancelled ? stats_.cancelled : stats_.finished);
   }
 
@@ -322,7 +405,14 @@ class LocalEngine final : public Engine {
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable changed_, idle_;
-  std::deque<Request> waiting_;
+  struct Waiting {
+    Request request;
+    double since;
+  };
+  std::deque<Waiting> waiting_;
+  std::vector<Work> load_;  // of running_
+  StepModel steps_;
+  double answer_share_ = 1;  // of max_tokens that answers use
   int64_t running_count_ = 0;
   EngineStats stats_;
   bool draining_ = false, stopping_ = false;

@@ -21,10 +21,18 @@ struct EngineOptions {
   int64_t max_waiting = 256;      // beyond them submit() refuses
   int64_t step_tokens = 256;      // of one step: decoding ones first, prompts fill the rest
   int64_t context = 0;            // most tokens of one request, prompt and answer; 0: what the model was made for
+  // A request is refused when its first token is foreseen later than this, and a step takes as few tokens as the time between two
+  // tokens asks for. 0: no limit.
+  double ttft_ms = 0, tbt_ms = 0;
   int64_t cache_bytes = 0;        // of the KV cache; 0: a quarter of the machine's free memory, at most 4 GB
 };
 
 enum class Finish : uint8_t { kNone, kStop, kLength, kCancelled, kError };
+
+// When a request came, got its pages, had its first token and ended, in seconds of the clock that never goes back; 0: it did not.
+struct RequestTimes {
+  double submitted = 0, admitted = 0, first_token = 0, ended = 0;
+};
 
 struct Request {
   std::vector<int32_t> prompt;  // at least one token
@@ -42,6 +50,7 @@ struct Request {
     std::string error;
     int64_t cached_prompt_tokens = 0;  // of the prompt, found in the cache
     Logprobs logprobs = {};            // of a token, where they were asked for
+    RequestTimes times = {};           // with finish
   };
   std::function<bool(const Event&)> on_event;
 };
@@ -62,7 +71,7 @@ class Engine {
   // Cancels what runs and waits.
   virtual ~Engine() = default;
 
-  // Any thread. kResourceExhausted when the queue is full or the engine drains; kInvalidArgument when prompt and max_tokens exceed
+  // Any thread. kResourceExhausted when the queue is full, the first token would come too late, or the engine drains; kInvalidArgument when prompt and max_tokens exceed
   // the context, a token is outside the vocabulary, or the grammar needs more than max_tokens (which is not cut silently).
   // All of them or none.
   virtual Status submit(std::vector<Request> requests) = 0;
@@ -70,6 +79,8 @@ class Engine {
   // Refuses new requests and returns when all are done, or false after `seconds`.
   virtual bool drain(double seconds) = 0;
   virtual EngineStats stats() const = 0;
+  // Seconds until a request of one token that came now would have its first token, as far as the steps so far tell; 0 before any.
+  virtual double foreseen_wait() const = 0;
   virtual int64_t queue_limit() const = 0;
   virtual int64_t context() const = 0;
 };

@@ -1,5 +1,8 @@
 #include "serve/server.h"
 
+#include <sys/resource.h>
+
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <memory>
@@ -32,6 +35,16 @@ void block_signals() {
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 
+// Raises the limit of open files to the hard one; returns how many connections fit beside the files of our own.
+int raise_connection_limit() {
+  constexpr rlim_t kOwn = 128, kMost = 100000;
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024 - kOwn;
+  const rlimit raised{limit.rlim_max, limit.rlim_max};
+  if (setrlimit(RLIMIT_NOFILE, &raised) == 0) limit = raised;
+  return static_cast<int>(std::clamp<rlim_t>(limit.rlim_cur > kOwn ? limit.rlim_cur - kOwn : 1, 1, kMost));
+}
+
 std::string served_name(const ServerOptions& o, const models::LoadedModel& model) {
   if (!o.name.empty()) return o.name;
   if (!model.lineage.name.empty()) return model.lineage.name;
@@ -48,16 +61,21 @@ Status run_server(const ServerOptions& o) {
   BGL_ASSIGN(const auto engine, Engine::create(*model.model, o.engine));
   const ServedModel served(served_name(o, model), model, *engine);
   if (model.tokenizer && !served.chat().status().ok()) log_warn("chats will be refused: {}", served.chat().status().message());
-  Api api({&served});
+  std::unique_ptr<RequestTrace> trace;
+  if (!o.trace.empty()) {
+    BGL_ASSIGN(trace, RequestTrace::create(o.trace));
+  }
+  Api api({&served}, trace.get());
   net::HttpServerOptions http;
   http.host = o.host;
   http.port = o.port;
   http.api_key = o.api_key;
   http.open_paths = {"/", "/health"};
+  http.max_connections = raise_connection_limit();
   BGL_ASSIGN(const auto server, net::HttpServer::start(http, [&api](net::HttpRequest request, std::shared_ptr<net::Responder> responder) {
     api.handle(std::move(request), std::move(responder));
   }));
-  std::fprintf(stderr, "%s\n", models::weights_text(*model.model).c_str());
+  std::fprintf(stderr, "%s; room for %d connections\n", models::weights_text(*model.model).c_str(), http.max_connections);
   std::printf("serving %s on http://%s:%d\n", served.name().c_str(), o.host.c_str(), server->port());
   std::fflush(stdout);
   const int received = wait_for_signal();

@@ -16,6 +16,7 @@ struct ServerOptions {
   int port = 8000;
   std::string api_key;
   int drain_seconds = 30;
+  std::string trace;  // a file for the spans of every request (request_trace.h), or empty
   EngineOptions engine;
 };
 

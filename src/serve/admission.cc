@@ -1,0 +1,34 @@
+#include "serve/admission.h"
+
+#include <algorithm>
+
+namespace bgl::serve {
+
+double seconds_to_first_token(Load load, const StepModel& steps, double enough) {
+  double at = 0;
+  size_t next = 0;  // of waiting
+  constexpr int kMostSteps = 100000;
+  for (int step = 0; step < kMostSteps && at <= enough; ++step) {
+    while (next < load.waiting.size() && static_cast<int64_t>(load.running.size()) < load.max_running) load.running.push_back(load.waiting[next++]);
+    int64_t left = load.step_tokens, tokens = 0;
+    for (Work& w : load.running) {
+      if (w.prompt > 0 || left == 0) continue;
+      --w.answer, --left, ++tokens;
+    }
+    bool all_begun = next == load.waiting.size();
+    for (Work& w : load.running) {
+      if (w.prompt == 0) continue;
+      const int64_t n = std::min(left, w.prompt);
+      w.prompt -= n, left -= n, tokens += n;
+      if (w.prompt == 0) --w.answer;  // the prompt's end gives the first token
+      all_begun = all_begun && w.prompt == 0;
+    }
+    at += steps.seconds(tokens);
+    // Prompts are taken in order, so the last one's end is the end of all.
+    if (all_begun) return at;
+    std::erase_if(load.running, [](const Work& w) { return w.prompt == 0 && w.answer <= 0; });
+  }
+  return std::max(at, enough * 1.001);
+}
+
+}  // namespace bgl::serve

@@ -1,0 +1,28 @@
+// What a new request would meet: the engine's steps played forward, first come first served, until the first token of the new one.
+// Ref: Mooncake (FAST 2025), section 6: a request that cannot be served in time is refused before anything is spent on it.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "serve/step_model.h"
+
+namespace bgl::serve {
+
+// Tokens of a request that are still to come.
+struct Work {
+  int64_t prompt = 0;  // not computed yet
+  int64_t answer = 0;  // as many as are expected
+};
+
+struct Load {
+  std::vector<Work> running, waiting;  // in order
+  int64_t max_running = 0;
+  int64_t step_tokens = 0;
+};
+
+// Seconds until the first token of the last of load.waiting; once it is clear that they exceed `enough`, some number above it. Takes at
+// most enough / (a step's seconds) turns over the running ones.
+double seconds_to_first_token(Load load, const StepModel& steps, double enough);
+
+}  // namespace bgl::serve
