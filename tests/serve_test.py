@@ -9,6 +9,7 @@ import math
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -340,6 +341,56 @@ class ChatTest(unittest.TestCase):
         finally:
             server.close()
             self.write_template(self.TEMPLATE)
+
+
+class SeveralModelsTest(unittest.TestCase):
+    """An adapter made here: B of zeros is the base; another B is what the merged weights give."""
+
+    @staticmethod
+    def write_adapter(folder, b):
+        os.makedirs(folder)
+        rows = {"model.layers.0.self_attn.q_proj": (64, 64), "model.layers.4.mlp.down_proj": (64, 172)}
+        head, data = {}, b""
+        for name, (out, width) in rows.items():
+            for part, shape, value in [("A", (2, width), 0.01), ("B", (out, 2), b)]:
+                begin = len(data)
+                data += struct.pack("<f", value) * (shape[0] * shape[1])
+                head[f"base_model.model.{name}.lora_{part}.weight"] = {"dtype": "F32", "shape": list(shape), "data_offsets": [begin, len(data)]}
+        text = json.dumps(head).encode()
+        with open(folder + "/adapter_model.safetensors", "wb") as f:
+            f.write(struct.pack("<Q", len(text)) + text + data)
+        with open(folder + "/adapter_config.json", "w", encoding="utf-8") as f:
+            json.dump({"peft_type": "LORA", "r": 2, "lora_alpha": 4}, f)
+
+    def test_the_model_field_chooses(self):
+        with tempfile.TemporaryDirectory() as folder:
+            self.write_adapter(folder + "/zero", 0.0)
+            self.write_adapter(folder + "/other", 3.0)
+            subprocess.run([BGL, "export", MODEL, folder + "/m", "--tokenizer", TOKENIZER], check=True, capture_output=True)
+            server = Server("--adapter", f"zero={folder}/zero", "--adapter", f"other={folder}/other", "--also", f"copy={folder}/m")
+            try:
+                bodies = [dict(model=m, prompt="", max_tokens=40, temperature=0) for m in ("stories260K", "zero", "other", "copy")]
+                with concurrent.futures.ThreadPoolExecutor(8) as pool:
+                    base, zero, other, copy, *again = pool.map(lambda b: server.text(**b), bodies + bodies)
+                self.assertEqual([base, zero, other, copy], again)
+                self.assertEqual(base, STORY[:len(base)])
+                self.assertEqual([zero, copy], [base, base])
+                self.assertNotEqual(other, base)
+                status, answer, _ = server.post("/v1/completions", {"model": "none", "prompt": "a"})
+                self.assertEqual((status, answer["error"]["message"]),
+                                 (404, "the model 'none' does not exist here; 'stories260K', 'zero', 'other', 'copy' are served"))
+            finally:
+                server.close()
+
+    def test_an_adapter_of_another_model_is_refused(self):
+        with tempfile.TemporaryDirectory() as folder:
+            self.write_adapter(folder + "/a", 1.0)
+            with open(folder + "/a/adapter_model.safetensors", "rb") as f:
+                data = f.read().replace(b"layers.4.mlp", b"layers.9.mlp")
+            with open(folder + "/a/adapter_model.safetensors", "wb") as f:
+                f.write(data)
+            run = subprocess.run([BGL, "serve", MODEL, "--tokenizer", TOKENIZER, "--adapter", f"a={folder}/a"], capture_output=True, text=True)
+            self.assertEqual((run.returncode, run.stderr), (1, f"bgl serve: {folder}/a/adapter_model.safetensors: 2 of its 4 tensors belong to no matrix of {MODEL}\n"))
 
 
 class ServerProcessTest(unittest.TestCase):

@@ -77,11 +77,12 @@ class MemoryWatch {
   std::thread thread_;
 };
 
+// No two begin alike.
 LoadRequest made(const ServeLoad& o, int64_t i) {
-  LoadRequest r;
-  for (int64_t k = 0; k < o.input; ++k) r.prompt.push_back(static_cast<int32_t>(o.first_token + (i * 7919 + k * 104729 + k * k) % (o.last_token - o.first_token)));
-  r.output = o.output;
-  return r;
+  constexpr int64_t kBlock = 64;
+  serve::TraceRequest t{0, o.input, o.output, {}};
+  for (int64_t b = 0; b * kBlock < o.input; ++b) t.blocks.push_back(i * 100000 + b);
+  return {0, prompt_of(t, kBlock, o.first_token, o.last_token), o.output};
 }
 
 Result<std::vector<Seen>> run_load(const ServeLoad& o, double& ideal) {

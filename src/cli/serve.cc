@@ -15,6 +15,8 @@ void add_serve(CLI::App& app, Status& status) {
   verb->add_option("--host", o->host, "The address to listen on (0.0.0.0: every one)");
   verb->add_option("--api-key", o->api_key, "Require \"Authorization: Bearer KEY\"");
   verb->add_option("--name", o->name, "What the model is called in requests");
+  verb->add_option("--adapter", o->adapters, "NAME=DIR: serve the model with this low-rank adapter too, as NAME; may be given again")->allow_extra_args(false);
+  verb->add_option("--also", o->more_models, "NAME=MODEL: serve this model too, as NAME; may be given again")->allow_extra_args(false);
   verb->add_option("--max-running", o->engine.max_running, "Requests in one batch")->check(CLI::Range(1, 4096));
   verb->add_option("--max-waiting", o->engine.max_waiting, "Requests that wait; more are answered 429")->check(CLI::Range(0, 1 << 20));
   verb->add_option("--step-tokens", o->engine.step_tokens, "Tokens of one step of the batch")->check(CLI::Range(1, 1 << 16));

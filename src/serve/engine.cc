@@ -197,6 +197,7 @@ class LocalEngine final : public Engine {
     const std::vector<Part> parts = choose();
     if (!parts.empty()) {
       try {
+        const auto turn = options_.turn ? std::unique_lock(*options_.turn) : std::unique_lock<std::mutex>();
         std::vector<float> logits = run_model(parts);
         give_out(parts, logits);
       } catch (const Error& e) {

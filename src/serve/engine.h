@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,8 @@ struct EngineOptions {
   // A request is refused when its first token is foreseen later than this, and a step takes as few tokens as the time between two
   // tokens asks for. 0: no limit.
   double ttft_ms = 0, tbt_ms = 0;
+  // Held during a step: engines that share the machine take turns. May be null; must outlive the engine.
+  std::mutex* turn = nullptr;
   int64_t cache_bytes = 0;        // of the KV cache; 0: a quarter of the machine's free memory, at most 4 GB
 };
 

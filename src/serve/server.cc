@@ -53,19 +53,73 @@ std::string served_name(const ServerOptions& o, const models::LoadedModel& model
   return name;
 }
 
+// A model with its name and engine; they stay where they are.
+struct Place {
+  Place(std::string called, models::LoadedModel loaded) : name(std::move(called)), model(std::move(loaded)) {}
+  const std::string name;
+  models::LoadedModel model;
+  std::unique_ptr<Engine> engine;
+  std::unique_ptr<ServedModel> served;
+};
+using Places = std::vector<std::unique_ptr<Place>>;
+
+// NAME=DIR of an option.
+Result<std::pair<std::string, std::string>> named_dir(const std::string& text, const char* option) {
+  const size_t at = text.find('=');
+  if (at == std::string::npos || at == 0 || at + 1 == text.size()) return invalid_argument("{} {}: NAME=DIR is expected", option, text);
+  return std::pair(text.substr(0, at), text.substr(at + 1));
+}
+
+Result<Places> load_all(const ServerOptions& o) {
+  Places out;
+  const auto add = [&](const std::string& name, models::LoadedModel model) {
+    for (const auto& p : out) {
+      if (p->name == name) return invalid_argument("two models are called '{}': give one another name", name);
+    }
+    out.push_back(std::make_unique<Place>(name, std::move(model)));
+    return Status();
+  };
+  BGL_ASSIGN(models::LoadedModel first, models::load_for_inference(o.model, o.tokenizer, o.weights));
+  const std::string name = served_name(o, first);
+  BGL_TRY(add(name, std::move(first)));
+  for (const std::string& text : o.adapters) {
+    BGL_ASSIGN(const auto named, named_dir(text, "--adapter"));
+    BGL_ASSIGN(models::LoadedModel adapted, models::load_adapted(o.model, named.second, o.tokenizer, o.weights));
+    BGL_TRY(add(named.first, std::move(adapted)));
+  }
+  for (const std::string& text : o.more_models) {
+    BGL_ASSIGN(const auto named, named_dir(text, "--also"));
+    BGL_ASSIGN(models::LoadedModel model, models::load_for_inference(named.second, "", o.weights));
+    BGL_TRY(add(named.first, std::move(model)));
+  }
+  return out;
+}
+
+// Engines that share the machine take turns at `turn`.
+Status start_all(const Places& places, EngineOptions options, std::mutex& turn) {
+  if (places.size() > 1) options.turn = &turn;
+  for (const auto& p : places) {
+    BGL_ASSIGN(p->engine, Engine::create(*p->model.model, options));
+    p->served = std::make_unique<ServedModel>(p->name, p->model, *p->engine);
+    if (p->model.tokenizer && !p->served->chat().status().ok()) log_warn("chats with {} will be refused: {}", p->name, p->served->chat().status().message());
+  }
+  return Status();
+}
+
 }  // namespace
 
 Status run_server(const ServerOptions& o) {
   block_signals();  // before any thread is made
-  BGL_ASSIGN(models::LoadedModel model, models::load_for_inference(o.model, o.tokenizer, o.weights));
-  BGL_ASSIGN(const auto engine, Engine::create(*model.model, o.engine));
-  const ServedModel served(served_name(o, model), model, *engine);
-  if (model.tokenizer && !served.chat().status().ok()) log_warn("chats will be refused: {}", served.chat().status().message());
+  std::mutex turn;
+  BGL_ASSIGN(const Places places, load_all(o));
+  BGL_TRY(start_all(places, o.engine, turn));
+  std::vector<const ServedModel*> all;
+  for (const auto& p : places) all.push_back(p->served.get());
   std::unique_ptr<RequestTrace> trace;
   if (!o.trace.empty()) {
     BGL_ASSIGN(trace, RequestTrace::create(o.trace));
   }
-  Api api({&served}, trace.get());
+  Api api(all, trace.get());
   net::HttpServerOptions http;
   http.host = o.host;
   http.port = o.port;
@@ -75,14 +129,20 @@ Status run_server(const ServerOptions& o) {
   BGL_ASSIGN(const auto server, net::HttpServer::start(http, [&api](net::HttpRequest request, std::shared_ptr<net::Responder> responder) {
     api.handle(std::move(request), std::move(responder));
   }));
-  std::fprintf(stderr, "%s; room for %d connections\n", models::weights_text(*model.model).c_str(), http.max_connections);
-  std::printf("serving %s on http://%s:%d\n", served.name().c_str(), o.host.c_str(), server->port());
+  for (const auto& p : places) std::fprintf(stderr, "%s: %s\n", p->name.c_str(), models::weights_text(*p->model.model).c_str());
+  std::fprintf(stderr, "room for %d connections\n", http.max_connections);
+  std::string names;
+  for (const ServedModel* m : all) names += (names.empty() ? "" : ", ") + m->name();
+  std::printf("serving %s on http://%s:%d\n", names.c_str(), o.host.c_str(), server->port());
   std::fflush(stdout);
   const int received = wait_for_signal();
-  std::fprintf(stderr, "%s: no new requests; %lld in work end first\n", received == SIGTERM ? "SIGTERM" : "SIGINT",
-               static_cast<long long>(engine->stats().running + engine->stats().waiting));
+  int64_t in_work = 0;
+  for (const ServedModel* m : all) in_work += m->engine().stats().running + m->engine().stats().waiting;
+  std::fprintf(stderr, "%s: no new requests; %lld in work end first\n", received == SIGTERM ? "SIGTERM" : "SIGINT", static_cast<long long>(in_work));
   api.set_draining();
-  const bool done = engine->drain(o.drain_seconds);
+  bool done = true;
+  const double end = 1e-9 * static_cast<double>(real_env().now_ns()) + o.drain_seconds;
+  for (const ServedModel* m : all) done = m->engine().drain(std::max(0.0, end - 1e-9 * static_cast<double>(real_env().now_ns()))) && done;
   server->stop(done ? 2000 : 0);
   return done ? Status() : make_status(Code::kUnavailable, "requests were still in work after {} s and were broken off", o.drain_seconds);
 }

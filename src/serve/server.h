@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "serve/engine.h"
 
@@ -16,6 +17,8 @@ struct ServerOptions {
   int port = 8000;
   std::string api_key;
   int drain_seconds = 30;
+  // NAME=DIR: more models served beside the first, under that name. An adapter is added to the first one's weights (models/folder.h).
+  std::vector<std::string> adapters, more_models;
   std::string trace;  // a file for the spans of every request (request_trace.h), or empty
   EngineOptions engine;
 };
