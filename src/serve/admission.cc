@@ -31,4 +31,10 @@ double seconds_to_first_token(Load load, const StepModel& steps, double enough) 
   return std::max(at, enough * 1.001);
 }
 
+void Margin::observe(double foreseen, double came) {
+  // Steps up and down are in balance where one of a hundred is above.
+  constexpr double kUp = 1.05, kDown = 0.9995, kMost = 10;
+  value_ = std::clamp(value_ * (came > value_ * foreseen ? kUp : kDown), 1.0, kMost);
+}
+
 }  // namespace bgl::serve

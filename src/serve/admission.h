@@ -25,4 +25,16 @@ struct Load {
 // most enough / (a step's seconds) turns over the running ones.
 double seconds_to_first_token(Load load, const StepModel& steps, double enough);
 
+// How much later than foreseen first tokens come: of a hundred, about one comes later than foreseen times value(). The machine may be shared,
+// and answers may be longer than those before; that shows here and not in the steps.
+class Margin {
+ public:
+  double value() const { return value_; }
+  // A request's time to its first token, as it was foreseen and as it came.
+  void observe(double foreseen, double came);
+
+ private:
+  double value_ = 1.4;
+};
+
 }  // namespace bgl::serve

@@ -57,5 +57,18 @@ TEST(Admission, ThoseBeforeItAreServedFirst) {
   EXPECT_LT(seconds_to_first_token(load, m, 0.1), 0.11);
 }
 
+TEST(Margin, OneOfAHundredComesLater) {
+  Margin m;
+  int later = 0;
+  // Ratios spread evenly from 1 to 3: one of a hundred is above 2.98.
+  for (int i = 0; i < 40000; ++i) {
+    const double ratio = 1 + 2.0 * (i * 7919 % 10007) / 10007;
+    if (i >= 20000) later += ratio > m.value();
+    m.observe(0.1, 0.1 * ratio);
+  }
+  EXPECT_NEAR(later / 20000.0, 0.01, 0.005);
+  EXPECT_NEAR(m.value(), 2.9, 0.2);
+}
+
 }  // namespace
 }  // namespace bgl::serve

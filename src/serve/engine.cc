@@ -35,6 +35,7 @@ struct Sequence {
   int64_t generated = 0;
   int64_t cached = 0;  // tokens of the prompt that were found in the cache
   RequestTimes times;
+  double foreseen = 0;  // seconds to the first token
   Finish finish = Finish::kNone;
   bool in_prompt() const { return done < static_cast<int64_t>(request.prompt.size()); }
 };
@@ -72,8 +73,9 @@ class LocalEngine final : public Engine {
       ++stats_.refused;
       return make_status(Code::kResourceExhausted, "{} requests are waiting already", waiting_.size());
     }
-    BGL_TRY(in_time(requests));
-    for (Request& r : requests) waiting_.push_back({std::move(r), now_seconds()});
+    double foreseen = 0;
+    BGL_TRY(in_time(requests, foreseen));
+    for (Request& r : requests) waiting_.push_back({std::move(r), now_seconds(), foreseen});
     changed_.notify_all();
     return Status();
   }
@@ -114,13 +116,12 @@ class LocalEngine final : public Engine {
   Work work_of(const Request& r) const {
     return {static_cast<int64_t>(r.prompt.size()), std::max<int64_t>(1, static_cast<int64_t>(answer_share_ * static_cast<double>(r.max_tokens)))};
   }
-  Status in_time(const std::vector<Request>& requests) {
+  Status in_time(const std::vector<Request>& requests, double& foreseen) {
     if (options_.ttft_ms <= 0 || !steps_.known()) return Status();
     Load load = load_now();
     for (const Request& r : requests) load.waiting.push_back(work_of(r));
-    // What is foreseen is not exact: a part of the time is kept for that.
-    constexpr double kUsed = 0.7;
-    const double limit = kUsed * 1e-3 * options_.ttft_ms, foreseen = seconds_to_first_token(std::move(load), steps_, limit);
+    const double limit = 1e-3 * options_.ttft_ms / margin_.value();
+    foreseen = seconds_to_first_token(std::move(load), steps_, limit);
     if (foreseen <= limit) return Status();
     ++stats_.refused;
     return make_status(Code::kResourceExhausted, "the first token is not foreseen within the {:g} ms that this server allows itself", options_.ttft_ms);
@@ -227,12 +228,13 @@ class LocalEngine final : public Engine {
   void admit() {
     while (true) {
       Request request;
-      double since = 0;
+      double since = 0, foreseen = 0;
       {
         std::lock_guard lock(mutex_);
         if (waiting_.empty() || static_cast<int64_t>(running_.size()) >= running_limit()) return;
         request = std::move(waiting_.front().request);
         since = waiting_.front().since;
+        foreseen = waiting_.front().foreseen;
         waiting_.pop_front();
         ++running_count_;  // on its way from one list to the other: never in neither
       }
@@ -245,12 +247,13 @@ class LocalEngine final : public Engine {
       if (static_cast<int64_t>(more.size()) < missing) {
         pool_.release(s->pages);
         std::lock_guard lock(mutex_);
-        waiting_.push_front({std::move(request), since});
+        waiting_.push_front({std::move(request), since, foreseen});
         --running_count_;
         return;
       }
       s->pages.insert(s->pages.end(), more.begin(), more.end());
       s->times = {since, now_seconds(), 0, 0};
+      s->foreseen = foreseen;
       s->tokens = request.prompt;
       s->generator.manual_seed(request.seed);
       {
@@ -366,6 +369,9 @@ class LocalEngine final : public Engine {
     {
       std::lock_guard lock(mutex_);
       ++stats_.generated_tokens;
+      // A wait of no length says nothing of the next long one.
+      const double came = s.times.first_token - s.times.submitted, limit = 1e-3 * options_.ttft_ms;
+      if (s.generated == 1 && s.foreseen > 0 && (s.foreseen > limit / 8 || came > limit)) margin_.observe(s.foreseen, came);
     }
     const bool last = s.generated >= s.request.max_tokens, whole = s.request.grammar && s.request.grammar->must_end();
     if (!s.request.on_event({token, Finish::kNone, {}, s.cached, std::move(logprobs)})) {
@@ -409,10 +415,12 @@ class LocalEngine final : public Engine {
   struct Waiting {
     Request request;
     double since;
+    double foreseen;
   };
   std::deque<Waiting> waiting_;
   std::vector<Work> load_;  // of running_
   StepModel steps_;
+  Margin margin_;
   double answer_share_ = 1;  // of max_tokens that answers use
   int64_t running_count_ = 0;
   EngineStats stats_;
