@@ -35,6 +35,10 @@ SourceConfig read_source(Config& config, const std::string& at) {
   source.exclude = config.get_strings(at + "exclude");
   source.optional = config.get(at + "optional", false);
   source.reader = config.get(at + "reader", "");
+  source.text_field = config.get(at + "text_field", source.text_field);
+  source.id_field = config.get(at + "id_field", source.id_field);
+  source.title_field = config.get(at + "title_field", source.title_field);
+  source.url_field = config.get(at + "url_field", source.url_field);
   source.select = config.get(at + "select", "");
   source.languages = config.get_strings(at + "languages");
   if (source.match.empty()) config.reject(at + "match", "names no paths");
@@ -58,11 +62,22 @@ SourceConfig read_source(Config& config, const std::string& at) {
   return source;
 }
 
+void read_limits(Config& config, text::ReadLimits& limits) {
+  // A document is held a few times over, once per thread.
+  constexpr int64_t kDocumentBytesMax = int64_t{1} << 30;
+  limits.document_bytes = config.get_in("limits.document_bytes", limits.document_bytes, 1, kDocumentBytesMax);
+  limits.nodes = config.get_in("limits.nodes", limits.nodes, 1, 1000000000);
+  limits.depth = config.get_in("limits.depth", limits.depth, 1, 1000000);
+  limits.seconds = config.get_in("limits.seconds", limits.seconds, 0.001, 1e6);
+  limits.unpack.ratio = config.get_in("limits.unpack_ratio", limits.unpack.ratio, 1, int64_t{1} << 40);
+}
+
 }  // namespace
 
 Result<PrepConfig> parse_config(Config config) {
   PrepConfig out;
   out.heldout_share = config.get_in("prep.heldout_share", out.heldout_share, 0.0, 0.5);
+  read_limits(config, out.limits);
   out.dedup.exact = config.get("dedup.exact", out.dedup.exact);
   out.dedup.near = config.get("dedup.near", out.dedup.near);
   out.dedup.words = static_cast<int>(config.get_in("dedup.words", int64_t{out.dedup.words}, 1, 50));

@@ -2,6 +2,12 @@
 //
 //   [prep]
 //   heldout_share = 0.02          # of the documents, chosen by content; they never train
+//   [limits]                      # of one document: what passes them is dropped with rule "over_limit"
+//   document_bytes = 16777216     # of a page, a line of jsonl, a record of warc, unpacked
+//   nodes = 500000                # elements, attributes and texts of a page
+//   depth = 1024                  # elements inside one another
+//   seconds = 30                  # of a core for one page; the one limit that a slower machine may meet earlier
+//   unpack_ratio = 200            # a .gz or .zst that gives over 64 MiB may not be more than 200 times its size
 //   [dedup]
 //   exact = true                  # same text after lower case and without punctuation
 //   near = true                   # MinHash: words = 5, bands = 14, rows = 8 (as FineWeb: about 75 % alike)
@@ -13,6 +19,7 @@
 //   exclude = ["**/index.html"]
 //   optional = true               # that no path matches is no error
 //   reader = "html"               # or found by the file's name; see text/readers.h
+//   text_field = "text"           # of jsonl; also id_field = "id", title_field = "title", url_field = "url"
 //   select = '\(Med\.\)'          # RE2: only documents whose text matches
 //   languages = ["en"]            # empty: any
 //   filters = ["gopher_quality", "c4"]       # groups or rules; see filters.h; absent: every group
@@ -27,12 +34,14 @@
 #include "base/config.h"
 #include "base/status.h"
 #include "prep/filters.h"
+#include "text/limits.h"
 
 namespace bgl::prep {
 
 struct SourceConfig {
   std::string name, domain, licence, reader, select;
   std::vector<std::string> match, exclude, languages;
+  std::string text_field = "text", id_field = "id", title_field = "title", url_field = "url";
   bool optional = false;
   RuleSet rules;
 };
@@ -44,6 +53,7 @@ struct DedupConfig {
 
 struct PrepConfig {
   double heldout_share = 0.02;
+  text::ReadLimits limits;
   DedupConfig dedup;
   std::vector<SourceConfig> sources;
   std::string resolved;  // the whole configuration with every default, as TOML

@@ -18,6 +18,10 @@ class LakeFiles final : public FileSource {
     return out;
   }
   Result<std::string> get(const std::string& path) override { return lake_->get(path); }
+  Result<std::unique_ptr<text::ByteStream>> open(const std::string& path) override {
+    BGL_ASSIGN(std::string bytes, lake_->get(path));
+    return text::string_stream(std::move(bytes));
+  }
 
  private:
   std::unique_ptr<storage::Lake> lake_;
@@ -32,6 +36,10 @@ class FolderFiles final : public FileSource {
     return out;
   }
   Result<std::string> get(const std::string& path) override { return env_.read_file(join_path(dir_, path)); }
+  Result<std::unique_ptr<text::ByteStream>> open(const std::string& path) override {
+    BGL_ASSIGN(std::unique_ptr<File> file, env_.open(join_path(dir_, path), OpenMode::kRead));
+    return text::file_stream(std::move(file));
+  }
 
  private:
   Status walk(const std::string& below, std::vector<FileEntry>& out) {
@@ -46,11 +54,26 @@ class FolderFiles final : public FileSource {
       if (!info.ok() && info.status().code() == Code::kNotFound) continue;  // a link to nowhere
       if (!info.ok()) return info.status();
       if (!info->is_file) continue;  // a device or a socket holds no document
-      BGL_ASSIGN(const std::string bytes, get(path));
-      out.push_back({path, static_cast<int64_t>(bytes.size()), hash128_hex(bytes)});
+      BGL_ASSIGN(FileEntry file, hashed(path));
+      out.push_back(std::move(file));
     }
     return {};
   }
+  Result<FileEntry> hashed(const std::string& path) {
+    BGL_ASSIGN(const auto stream, open(path));
+    Hasher hasher;
+    FileEntry out{path, 0, {}};
+    std::string piece(1 << 20, '\0');
+    for (;;) {
+      BGL_ASSIGN(const int64_t n, stream->read(piece.data(), static_cast<int64_t>(piece.size())));
+      if (n == 0) break;
+      hasher.update(std::string_view(piece).substr(0, static_cast<size_t>(n)));
+      out.bytes += n;
+    }
+    out.hash = hasher.digest128().hex();
+    return out;
+  }
+
   Env& env_;
   std::string dir_;
 };

@@ -8,6 +8,7 @@
 
 #include "base/env.h"
 #include "base/status.h"
+#include "text/byte_stream.h"
 
 namespace bgl::prep {
 
@@ -24,6 +25,9 @@ class FileSource {
   virtual Result<std::vector<FileEntry>> list() = 0;
   // Thread-safe.
   virtual Result<std::string> get(const std::string& path) = 0;
+  // The content of a listed file in pieces. Thread-safe. A file of a folder takes no memory; one of a lake is read whole, since
+  // its checksum is of the whole.
+  virtual Result<std::unique_ptr<text::ByteStream>> open(const std::string& path) = 0;
 };
 
 // The lake at `dir` when one is there, else the files below the folder (each is read once to hash it).

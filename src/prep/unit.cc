@@ -18,7 +18,7 @@ namespace {
 
 using nlohmann::json;
 // Changes when the documents that a unit gives for the same inputs change.
-constexpr const char* kUnitVersion = "unit 1";
+constexpr const char* kUnitVersion = "unit 2";
 constexpr size_t kUnitFiles = 64;
 constexpr int64_t kUnitBytes = 16 << 20;
 constexpr char kUnitMagic[9] = "BGLUNIT1";
@@ -30,9 +30,12 @@ bool ends_in(std::string_view text, std::string_view end) {
 // Everything of the configuration that decides what a unit of this source gives.
 std::string source_fingerprint(const PrepConfig& config, const SourceConfig& source) {
   const DedupConfig& d = config.dedup;
-  return fmt::format("{}\nreader {}\nselect {}\nlanguages {}\nrules {}\nnear {} {} {} {}\n", kUnitVersion, source.reader,
-                     source.select, fmt::join(source.languages, " "), source.rules.fingerprint(), d.near, d.words, d.bands,
-                     d.rows);
+  const text::ReadLimits& l = config.limits;
+  return fmt::format(
+      "{}\nlimits {} {} {} {} {}\nfields {} {} {} {}\nreader {}\nselect {}\nlanguages {}\nrules {}\nnear {} {} {} {}\n",
+      kUnitVersion, l.document_bytes, l.nodes, l.depth, l.seconds, l.unpack.ratio, source.text_field, source.id_field,
+      source.title_field, source.url_field, source.reader, source.select, fmt::join(source.languages, " "),
+      source.rules.fingerprint(), d.near, d.words, d.bands, d.rows);
 }
 
 std::string reader_of(const SourceConfig& source, const std::string& path) {
@@ -87,7 +90,7 @@ std::string encoded_summary(const UnitSummary& summary, size_t bands) {
 
 Result<std::vector<json>> read_lines(Env& env, const std::string& path) {
   BGL_ASSIGN(const std::string packed, env.read_file(path));
-  BGL_ASSIGN(const std::string lines, text::decompress_zstd(packed, path));
+  BGL_ASSIGN(const std::string lines, text::decompress(packed, path));
   std::vector<json> out;
   for (size_t at = 0; at < lines.size();) {
     const size_t end = std::min(lines.find('\n', at), lines.size());
@@ -147,20 +150,26 @@ Status make_unit(Env& env, const std::string& work, const PrepConfig& config, co
   std::unique_ptr<re2::RE2> select;
   if (!source.select.empty()) select = std::make_unique<re2::RE2>(source.select, re2::RE2::Quiet);
   Making making;
+  text::ReadOptions options{config.limits, source.text_field, source.id_field, source.title_field, source.url_field, {}};
+  options.fetch = [&](const std::string& path) { return files.get(path); };
+  text::ReadHandlers handlers;
+  handlers.document = [&](text::Document&& document) -> Status {
+    take_document(config, source, select.get(), document, making);
+    return {};
+  };
+  handlers.fault = [&](text::ReadFault&& fault) -> Status {
+    ++making.summary.documents_in;
+    drop(making, fault.id, fault.rule, fault.why);
+    return {};
+  };
   for (const FileEntry& file : unit.files) {
     const std::string reader = reader_of(source, file.path);
     if (reader.empty()) {
       drop(making, file.path, "unreadable", "no reader for this kind of file");
       continue;
     }
-    BGL_ASSIGN(const std::string bytes, files.get(file.path));
-    Result<std::vector<text::Document>> documents =
-        text::read_documents(reader, file.path, bytes, [&](const std::string& path) { return files.get(path); });
-    if (!documents.ok()) {
-      drop(making, file.path, "unreadable", documents.status().message());
-      continue;
-    }
-    for (text::Document& document : *documents) take_document(config, source, select.get(), document, making);
+    BGL_ASSIGN(std::unique_ptr<text::ByteStream> bytes, files.open(file.path));
+    BGL_TRY(text::read_stream(reader, file.path, std::move(bytes), options, handlers));
   }
   BGL_ASSIGN(const std::string docs, text::compress_zstd(making.docs));
   BGL_ASSIGN(const std::string drops, text::compress_zstd(making.drops));

@@ -8,7 +8,7 @@
 #include "text/atomic_file.h"
 #include "text/decompress.h"
 #include "text/indexed_dataset.h"
-#include "text/readers.h"
+#include "text/reading_for_test.h"
 #include "text/safetensors.h"
 #include "text/tokenizer.h"
 #include "text/unicode.h"
@@ -54,14 +54,20 @@ TEST(Damage, DocumentReaders) {
        "\\{\n.x\n.\\}\n.Op Fl a Ar b\n"},
       {"text", "plain \xFF\xFE text\r\n\r\nmore\n"},
       {"jsonl", "{\"id\":\"a\",\"text\":\"b\"}\n{\"text\":\"c \\u00e9\"}\n"},
+      {"warc",
+       "WARC/1.0\r\nWARC-Type: response\r\nContent-Type: application/http\r\nContent-Length: 67\r\n\r\n"
+       "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=latin1\r\n\r\n<p>caf\xE9\r\n\r\n"
+       "WARC/1.0\r\nWARC-Type: conversion\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\nword\r\n\r\n"},
       {"dictd", "aorta\tA\tK\nheart\tK\tF\n"}};
   const FetchFile fetch = [](const std::string&) -> Result<std::string> { return std::string("Aorta n. x heart"); };
   std::mt19937 random(1);
+  ReadOptions options;
+  options.fetch = fetch;
   for (const auto& [reader, seed] : seeds) {
     for (int round = 0; round < 1500; ++round) {
-      const auto documents = read_documents(reader, "a.index", damaged(seed, random), fetch);
-      if (!documents.ok()) continue;
-      for (const Document& d : *documents) ASSERT_TRUE(is_valid_utf8(d.text)) << reader << " round " << round;
+      const ReadResult read = read_bytes(reader, "a.index", damaged(seed, random), options);
+      ASSERT_TRUE(read.status.ok());
+      for (const Document& d : read.documents) ASSERT_TRUE(is_valid_utf8(d.text)) << reader << " round " << round;
     }
   }
 }

@@ -11,14 +11,8 @@ namespace bgl::text {
 
 constexpr int64_t kDecompressedBytesMax = int64_t{1} << 30;
 
-// gzip (RFC 1952), several members in a row included; dictzip (.dz) is gzip with an extra header field and read alike. `where`
-// begins the messages. Errors: kDataLoss on damage, kResourceExhausted when the result would pass `bytes_max`.
-Result<std::string> decompress_gzip(std::string_view bytes, const std::string& where,
-                                    int64_t bytes_max = kDecompressedBytesMax);
-// Zstandard (RFC 8878), several frames in a row included.
-Result<std::string> decompress_zstd(std::string_view bytes, const std::string& where,
-                                    int64_t bytes_max = kDecompressedBytesMax);
-// Either of the two by its first bytes; other bytes are returned as they are.
+// The content of .gz, .zst or .dz, told by its first bytes; other bytes as they are. unpack_stream() for what may be large.
+// Errors: kDataLoss on damage, kResourceExhausted when the result would pass `bytes_max`; messages begin with `where`.
 Result<std::string> decompress(std::string_view bytes, const std::string& where, int64_t bytes_max = kDecompressedBytesMax);
 
 // `path` without .gz, .zst or .dz: the name of what is inside.

@@ -34,7 +34,7 @@ TEST(Decompress, Zstd) {
   const std::string packed = *compress_zstd("hello hello hello");
   EXPECT_EQ(*decompress(packed + packed, "f"), "hello hello hellohello hello hello");
   EXPECT_EQ(decompress(packed.substr(0, packed.size() - 6), "f.zst").status().message(),
-            "f.zst: zstd data ends in the middle of a frame");
+            "f.zst: the zstd data ends in the middle of a frame");
 }
 
 TEST(Decompress, DamageAndBombsAreRefused) {
@@ -42,8 +42,8 @@ TEST(Decompress, DamageAndBombsAreRefused) {
   damaged[20] = static_cast<char>(damaged[20] ^ 0x55);
   EXPECT_EQ(decompress(damaged, "f.gz").status().message(), "f.gz: damaged gzip data in the member at offset 0");
   const std::string bomb(1 << 20, 'a');
-  EXPECT_EQ(decompress(gzip(bomb), "f.gz", 1000).status().message(), "f.gz: unpacks to more than 1000 bytes");
-  EXPECT_EQ(decompress(*compress_zstd(bomb), "f.zst", 1000).status().message(), "f.zst: unpacks to more than 1000 bytes");
+  EXPECT_EQ(decompress(gzip(bomb), "f.gz", 1000).status().message(), "f.gz: holds more than 1000 bytes");
+  EXPECT_EQ(decompress(*compress_zstd(bomb), "f.zst", 1000).status().message(), "f.zst: holds more than 1000 bytes");
   EXPECT_EQ(decompress(gzip(bomb), "f.gz", 1 << 20)->size(), bomb.size()) << "exactly at the limit";
 }
 

@@ -86,9 +86,9 @@ struct TextShare {
 
 class Extractor {
  public:
-  explicit Extractor(const HtmlNode& root) : root_(root) { measure(root, false); }
+  Extractor(const HtmlNode& root, Budget& budget) : root_(root), budget_(budget) { measure(root, false); }
 
-  HtmlText run() {
+  Result<HtmlText> run() {
     HtmlText out;
     const HtmlNode* title = find(root_, "title");
     if (title) out.title = inline_text(*title);
@@ -97,6 +97,7 @@ class Extractor {
     const HtmlNode* h1 = out.title.empty() ? find(*main_, "h1") : nullptr;
     if (h1) out.title = inline_text(*h1);
     for (const auto& child : main_->children) walk(*child);
+    BGL_TRY(budget_.status());
     out.text = writer_.take();
     return out;
   }
@@ -104,6 +105,7 @@ class Extractor {
  private:
   TextShare measure(const HtmlNode& node, bool in_link) {
     TextShare share;
+    if (!budget_.step()) return share;
     if (node.is_text()) {
       share.text = std::count_if(node.text.begin(), node.text.end(), [](char c) { return c != ' ' && c != '\n' && c != '\t'; });
       share.links = in_link ? share.text : 0;
@@ -152,6 +154,7 @@ class Extractor {
 
   // Longer than a screen: one line per kind of element.
   void walk(const HtmlNode& node) {
+    if (!budget_.step()) return;
     if (node.is_text()) return writer_.words(node.text);
     if (is_dropped(node)) return;
     if (is_code(node)) return code(node);
@@ -188,7 +191,7 @@ class Extractor {
 
   void item(const HtmlNode& node) {
     writer_.line_break(1);
-    const size_t indent = depth_ > 0 ? static_cast<size_t>(depth_ - 1) * 2 : 0;
+    const size_t indent = depth_ > 0 ? static_cast<size_t>(std::min(depth_, 16) - 1) * 2 : 0;
     writer_.prefix(std::string(indent, ' ') + (number_ > 0 ? std::to_string(number_++) + ". " : "- "));
     for (const auto& child : node.children) {
       item_start_ = true;  // a paragraph that begins the item stays on its line
@@ -247,6 +250,7 @@ class Extractor {
     bool data = true;
     int64_t rows = 0, cells = 0;
     const auto visit = [&](const auto& self, const HtmlNode& n) -> void {
+      if (!budget_.step()) return;
       if (&n != &node && (n.tag == "table" || is_code(n) || n.tag == "ul" || n.tag == "ol" || heading_level(n.tag)))
         data = false;
       if (n.tag == "tr") ++rows;
@@ -286,6 +290,7 @@ class Extractor {
   }
 
   const HtmlNode& root_;
+  Budget& budget_;
   const HtmlNode* main_ = nullptr;
   std::unordered_map<const HtmlNode*, TextShare> shares_;
   BlockWriter writer_;
@@ -297,9 +302,10 @@ class Extractor {
 
 }  // namespace
 
-HtmlText extract_html(std::string_view html) {
-  const std::unique_ptr<HtmlNode> root = parse_html(html);
-  return Extractor(*root).run();
+Result<HtmlText> extract_html(std::string_view html, const ReadLimits& limits) {
+  Budget budget(limits);
+  BGL_ASSIGN(const std::unique_ptr<HtmlNode> root, parse_html(html, budget));
+  return Extractor(*root, budget).run();
 }
 
 }  // namespace bgl::text

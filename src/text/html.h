@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "text/limits.h"
+
 namespace bgl::text {
 
 struct HtmlText {
@@ -12,7 +14,8 @@ struct HtmlText {
   std::string text;   // blocks separated by empty lines; no trailing newline
 };
 
-// `html` is valid UTF-8 (to_utf8() makes it so); any markup is accepted.
-HtmlText extract_html(std::string_view html);
+// `html` is valid UTF-8 (to_utf8() makes it so); any markup is accepted. kResourceExhausted beyond a limit, which the
+// message names.
+Result<HtmlText> extract_html(std::string_view html, const ReadLimits& limits = {});
 
 }  // namespace bgl::text

@@ -10,7 +10,7 @@
 namespace bgl::text {
 namespace {
 
-std::string text_of(const std::string& html) { return extract_html(html).text; }
+std::string text_of(const std::string& html) { return extract_html(html).value().text; }
 
 TEST(Html, HeadingsListsTablesCode) {
   EXPECT_EQ(
@@ -38,7 +38,7 @@ TEST(Html, ANavigationNameOnTheWholePageIsIgnored) {
 }
 
 TEST(Html, TitleEntitiesAndDoxygenCode) {
-  const HtmlText page = extract_html("<title>A &amp; B &#x2014; &eacute;&nbsp;&notareal;</title><p>x &lt;y&gt; &#150; AT&T");
+  const HtmlText page = *extract_html("<title>A &amp; B &#x2014; &eacute;&nbsp;&notareal;</title><p>x &lt;y&gt; &#150; AT&T");
   EXPECT_EQ(page.title, "A & B \xE2\x80\x94 \xC3\xA9\xC2\xA0&notareal;");
   EXPECT_EQ(page.text, "x <y> \xE2\x80\x93 AT&T");
   EXPECT_EQ(text_of("<div class=\"fragment\"><div class=\"line\"><span class=\"lineno\"> 1</span>int a;</div><div "
@@ -51,11 +51,28 @@ TEST(Html, XmlEmptyElements) {
             "text\n\nmore");
 }
 
-// Any bytes give valid UTF-8 out of valid UTF-8, and deep nesting does not exhaust the stack.
+std::string refused(const std::string& html, const ReadLimits& limits = {}) {
+  return extract_html(html, limits).status().message();
+}
+std::string times(const std::string& text, int n) {
+  std::string out;
+  for (int i = 0; i < n; ++i) out += text;
+  return out;
+}
+
+TEST(Html, BombsAreRefused) {
+  EXPECT_EQ(refused(times("<div><b>", 100000) + "x"), "elements nest deeper than 1024");
+  EXPECT_EQ(text_of(times("<div><b>", 512) + "x"), "x") << "as deep as may be";
+  EXPECT_EQ(text_of("<p>a" + times("<i>", 600) + "b" + times("</i>", 600) + "<p>c"), "ab\n\nc");
+  EXPECT_EQ(refused(times("<p>", 600000)), "more than 500000 elements, attributes and texts");
+  EXPECT_EQ(refused("<p " + times("a ", 600000) + ">"), "more than 500000 elements, attributes and texts");
+  // Cells of tables inside tables are looked at once per table.
+  const std::string tables = times("<table><tr><td>", 250) + times("<td>x", 200000);
+  EXPECT_EQ(refused(tables, {.seconds = 0.05}), "takes longer than 0.05 seconds");
+}
+
+// Any bytes give valid UTF-8 out of valid UTF-8.
 TEST(Html, NothingBreaksIt) {
-  std::string deep;
-  for (int i = 0; i < 100000; ++i) deep += "<div><b>";
-  EXPECT_EQ(text_of(deep + "x"), "x");
   const std::vector<std::string> parts = {
       "<",         ">",   "</",       "<p",         "<table>", "<td>", "</table>", "<!--",  "-->",    "&",       "&#",
       "&#x;",      "\"",  "'",        "=",          "a",       " ",    "<li>",     "<pre>", "</pre>", "<script", "</script>",
@@ -64,7 +81,7 @@ TEST(Html, NothingBreaksIt) {
   for (int round = 0; round < 3000; ++round) {
     std::string html;
     for (int i = 0; i < 30; ++i) html += parts[random() % parts.size()];
-    EXPECT_TRUE(is_valid_utf8(extract_html(html).text)) << html;
+    EXPECT_TRUE(is_valid_utf8(text_of(html))) << html;
   }
 }
 

@@ -38,27 +38,31 @@ std::string lower_name(std::string_view text) {
 
 class Parser {
  public:
-  explicit Parser(std::string_view html) : html_(html), root_(std::make_unique<HtmlNode>()) {
+  Parser(std::string_view html, Budget& budget) : html_(html), budget_(budget), root_(std::make_unique<HtmlNode>()) {
     root_->tag = "#root";
     open_.push_back(root_.get());
     // In XML, "<a/>" is an empty element; in HTML it is "<a>".
     xml_ = html.substr(0, 5) == "<?xml";
   }
 
-  std::unique_ptr<HtmlNode> run() {
-    while (at_ < html_.size()) {
+  Result<std::unique_ptr<HtmlNode>> run() {
+    while (at_ < html_.size() && within_) {
       const size_t open = std::min(html_.find('<', at_), html_.size());
       text(html_.substr(at_, open - at_));
       at_ = open;
       if (at_ < html_.size()) markup();
     }
+    BGL_TRY(budget_.status());
     return std::move(root_);
   }
 
  private:
   void text(std::string_view raw, bool decode = true) {
     if (raw.empty()) return;
-    HtmlNode& parent = *open_.back();
+    text_in(parent(), raw, decode);
+  }
+
+  void text_in(HtmlNode& parent, std::string_view raw, bool decode) {
     std::string value = decode ? decode_entities(raw) : std::string(raw);
     if (!parent.children.empty() && parent.children.back()->is_text()) {
       parent.children.back()->text += value;
@@ -67,7 +71,11 @@ class Parser {
     auto node = std::make_unique<HtmlNode>();
     node->text = std::move(value);
     parent.children.push_back(std::move(node));
+    within_ = budget_.node() && within_;
   }
+
+  // Where the next node goes: elements deeper than kDepthMax become neighbours.
+  HtmlNode& parent() { return *open_[std::min(open_.size(), kDepthMax) - 1]; }
 
   void skip_past(std::string_view mark, size_t from) {
     const size_t end = html_.find(mark, from);
@@ -101,7 +109,10 @@ class Parser {
   void end_tag() {
     const std::string tag = tag_name(at_ + 2);
     skip_past(">", at_);
-    if (tag == "br") return add(tag, {});
+    if (tag == "br") {
+      add(tag, {});
+      return;
+    }
     for (size_t i = open_.size(); i-- > 1;) {
       if (open_[i]->tag == tag) {
         open_.resize(i);
@@ -118,7 +129,7 @@ class Parser {
   // Reads attributes up to '>'; true when the tag ends with "/>".
   bool attributes(std::vector<std::pair<std::string, std::string>>& out) {
     bool slash = false;
-    while (at_ < html_.size() && html_[at_] != '>') {
+    while (at_ < html_.size() && html_[at_] != '>' && within_) {
       const char c = html_[at_];
       if (space(c) || c == '/') {
         slash = c == '/';
@@ -136,6 +147,7 @@ class Parser {
         value = attribute_value();
       }
       out.emplace_back(std::move(name), std::move(value));
+      within_ = budget_.node() && within_;
     }
     if (at_ < html_.size()) ++at_;
     return slash;
@@ -161,22 +173,25 @@ class Parser {
     std::vector<std::pair<std::string, std::string>> attrs;
     const bool slash = attributes(attrs);
     close_implied(tag);
-    add(tag, std::move(attrs));
+    HtmlNode* node = add(tag, std::move(attrs));
     const bool foreign = tag == "svg" || tag == "math" || tag == "path";
     if (one_of(tag, kVoid) || (slash && (xml_ || foreign))) return;
-    if (one_of(tag, kRawText)) return raw_text(tag);
-    if (open_.size() < kDepthMax) open_.push_back(open_.back()->children.back().get());
+    if (one_of(tag, kRawText)) return raw_text(tag, *node);
+    open_.push_back(node);
+    within_ = !budget_.deep(static_cast<int64_t>(open_.size()) - 1) && within_;
   }
 
-  void add(const std::string& tag, std::vector<std::pair<std::string, std::string>> attrs) {
+  HtmlNode* add(const std::string& tag, std::vector<std::pair<std::string, std::string>> attrs) {
     auto node = std::make_unique<HtmlNode>();
     node->tag = tag;
     node->attributes = std::move(attrs);
-    open_.back()->children.push_back(std::move(node));
+    within_ = budget_.node() && within_;
+    parent().children.push_back(std::move(node));
+    return parent().children.back().get();
   }
 
   // The content of <script>, <title> and the like: everything up to "</tag".
-  void raw_text(const std::string& tag) {
+  void raw_text(const std::string& tag, HtmlNode& node) {
     size_t end = at_;
     for (;; ++end) {
       end = html_.find("</", end);
@@ -187,9 +202,7 @@ class Parser {
       if (lower_name(html_.substr(end + 2, tag.size())) == tag) break;
     }
     const bool decode = tag == "title" || tag == "textarea";
-    open_.push_back(open_.back()->children.back().get());
-    text(html_.substr(at_, end - at_), decode);
-    open_.pop_back();
+    if (end > at_) text_in(node, html_.substr(at_, end - at_), decode);
     at_ = end;
     if (at_ < html_.size()) skip_past(">", at_);
   }
@@ -216,7 +229,9 @@ class Parser {
     if (tag == "body") close("head", {});
   }
 
-  std::string_view html_;
+  const std::string_view html_;
+  Budget& budget_;
+  bool within_ = true;  // the budget
   size_t at_ = 0;
   bool xml_ = false;
   std::unique_ptr<HtmlNode> root_;
@@ -232,6 +247,6 @@ std::string_view HtmlNode::attribute(std::string_view name) const {
   return {};
 }
 
-std::unique_ptr<HtmlNode> parse_html(std::string_view html) { return Parser(html).run(); }
+Result<std::unique_ptr<HtmlNode>> parse_html(std::string_view html, Budget& budget) { return Parser(html, budget).run(); }
 
 }  // namespace bgl::text

@@ -8,7 +8,7 @@
 namespace bgl::text {
 namespace {
 
-constexpr int64_t kBlock = 512;
+constexpr int64_t kTarBlock = 512;
 constexpr size_t kReadBytes = 1 << 20;
 constexpr int64_t kMaxNameBytes = 1 << 20;  // of a long name's or pax header's bytes: more is damage
 constexpr size_t kNameField = 100;
@@ -42,10 +42,10 @@ int64_t checksum(std::string_view block) {
   return sum;
 }
 
-int64_t padding_of(int64_t bytes) { return (kBlock - bytes % kBlock) % kBlock; }
+int64_t padding_of(int64_t bytes) { return (kTarBlock - bytes % kTarBlock) % kTarBlock; }
 
 std::string header_block(std::string_view name, int64_t bytes, char type) {
-  std::string block(kBlock, '\0');
+  std::string block(kTarBlock, '\0');
   std::memcpy(block.data(), name.data(), std::min(name.size(), kNameField));
   const auto put = [&block](size_t at, const std::string& text) { std::memcpy(block.data() + at, text.data(), text.size()); };
   put(100, "0000644");
@@ -125,7 +125,7 @@ Result<std::optional<TarEntry>> TarReader::next() {
     if (!more && at_ == 0) return damaged("there is nothing: not a tar archive");
     if (!more) return std::optional<TarEntry>();  // archives without the closing blocks exist
     const int64_t header_at = at_;
-    BGL_ASSIGN(const std::string block, take(kBlock));
+    BGL_ASSIGN(const std::string block, take(kTarBlock));
     if (block.find_first_not_of('\0') == std::string::npos) return std::optional<TarEntry>();
     const int64_t bytes = number(block, 124, 12);
     if (number(block, 148, 8) != checksum(block) || bytes < 0) {
@@ -167,6 +167,6 @@ Result<std::string> tar_header(std::string_view name, int64_t bytes) {
 
 std::string tar_padding(int64_t bytes) { return std::string(static_cast<size_t>(padding_of(bytes)), '\0'); }
 
-std::string tar_end() { return std::string(2 * kBlock, '\0'); }
+std::string tar_end() { return std::string(2 * kTarBlock, '\0'); }
 
 }  // namespace bgl::text

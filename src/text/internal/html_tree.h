@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "text/limits.h"
+
 namespace bgl::text {
 
 struct HtmlNode {
@@ -23,8 +25,8 @@ struct HtmlNode {
   std::string_view attribute(std::string_view name) const;
 };
 
-// `html` is UTF-8. The root's tag is "#root". Nesting deeper than 256 is flattened.
-std::unique_ptr<HtmlNode> parse_html(std::string_view html);
+// `html` is UTF-8. The root's tag is "#root". Elements deeper than 256 become neighbours. Errors: those of the budget.
+Result<std::unique_ptr<HtmlNode>> parse_html(std::string_view html, Budget& budget);
 
 // "&lt;&#65;" to "<A": the named references of HTML 4 and the most used of HTML 5, decimal and hexadecimal ones.
 std::string decode_entities(std::string_view text);
