@@ -1,9 +1,9 @@
 #include "prep/clean.h"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "text/decompress.h"
+#include "text/byte_stream.h"
+#include "text/stream_window.h"
 
 namespace bgl::prep {
 
@@ -18,23 +18,25 @@ Result<CleanIndex> read_clean_index(Env& env, const std::string& clean) {
   CleanIndex out;
   out.key = summary.value("key", "");
   for (const nlohmann::json& file : summary["files"]) {
-    out.files.push_back(file.value("file", ""));
-    out.units.push_back(file.value("unit", ""));
+    out.files.push_back({file.value("file", ""), file.value("unit", ""),
+                         file.value("train_documents", int64_t{0}) + file.value("heldout_documents", int64_t{0})});
   }
   return out;
 }
 
-Result<std::vector<CleanDocument>> read_clean_file(Env& env, const std::string& clean, const std::string& file) {
+Status each_clean_document(Env& env, const std::string& clean, const std::string& file,
+                           const std::function<Status(const CleanDocument&)>& fn) {
   const std::string path = join_path(clean, file);
-  BGL_ASSIGN(const std::string packed, env.read_file(path));
-  BGL_ASSIGN(const std::string lines, text::decompress(packed, path));
-  std::vector<CleanDocument> out;
-  for (size_t at = 0; at < lines.size();) {
-    const size_t end = std::min(lines.find('\n', at), lines.size());
-    const std::string_view line = std::string_view(lines).substr(at, end - at);
-    at = end + 1;
-    const nlohmann::json json = nlohmann::json::parse(line.begin(), line.end(), nullptr, false);
-    if (!json.is_object()) return data_loss("{}: line {} is not a JSON object", path, out.size() + 1);
+  BGL_ASSIGN(std::unique_ptr<File> opened, env.open(path, OpenMode::kRead));
+  const auto lines = text::unpack_stream(text::file_stream(std::move(opened)), path, {.free_bytes = INT64_MAX});
+  text::StreamWindow window(*lines);
+  std::string line;
+  for (int64_t number = 1;; ++number) {
+    bool cut = false;
+    BGL_ASSIGN(const bool more, window.take_until('\n', SIZE_MAX, line, cut));
+    if (!more) return {};
+    const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
+    if (!json.is_object()) return data_loss("{}: line {} is not a JSON object", path, number);
     CleanDocument d;
     d.id = json.value("id", "");
     d.domain = json.value("domain", "");
@@ -43,17 +45,13 @@ Result<std::vector<CleanDocument>> read_clean_file(Env& env, const std::string& 
     d.title = json.value("title", "");
     d.text = json.value("text", "");
     d.heldout = json.value("split", "") == "heldout";
-    out.push_back(std::move(d));
+    BGL_TRY(fn(d));
   }
-  return out;
 }
 
 Status each_clean_document(Env& env, const std::string& clean, const std::function<Status(const CleanDocument&)>& fn) {
   BGL_ASSIGN(const CleanIndex index, read_clean_index(env, clean));
-  for (const std::string& file : index.files) {
-    BGL_ASSIGN(const std::vector<CleanDocument> documents, read_clean_file(env, clean, file));
-    for (const CleanDocument& document : documents) BGL_TRY(fn(document));
-  }
+  for (const CleanIndex::File& file : index.files) BGL_TRY(each_clean_document(env, clean, file.file, fn));
   return {};
 }
 

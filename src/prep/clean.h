@@ -18,13 +18,18 @@ struct CleanDocument {
 
 // The files of documents in order, relative to CLEAN, and the key that names the whole.
 struct CleanIndex {
+  struct File {
+    std::string file;
+    std::string unit;  // the key of its unit
+    int64_t documents = 0;
+  };
   std::string key;
-  std::vector<std::string> files;
-  std::vector<std::string> units;  // the key of each file's unit
+  std::vector<File> files;
 };
 Result<CleanIndex> read_clean_index(Env& env, const std::string& clean);
-Result<std::vector<CleanDocument>> read_clean_file(Env& env, const std::string& clean, const std::string& file);
-// Every document in order, one file in memory at a time.
+// Every document of one file, or of all, in order; one is in memory at a time.
+Status each_clean_document(Env& env, const std::string& clean, const std::string& file,
+                           const std::function<Status(const CleanDocument&)>& fn);
 Status each_clean_document(Env& env, const std::string& clean, const std::function<Status(const CleanDocument&)>& fn);
 
 }  // namespace bgl::prep

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "prep/glob.h"
+#include "prep/language.h"
 #include "text/readers.h"
 
 namespace bgl::prep {
@@ -26,7 +27,20 @@ void read_rules(Config& config, const std::string& at, SourceConfig& source) {
   }
 }
 
-SourceConfig read_source(Config& config, const std::string& at) {
+PrivacyRules read_privacy(Config& config, const std::string& at, const PrivacyRules& fallback) {
+  static constexpr const char* kWords[] = {"keep", "mask", "drop"};
+  PrivacyRules out = fallback;
+  for (size_t k = 0; k < kPersonalKinds; ++k) {
+    const std::string key = at + "personal_data." + personal_kind_name(static_cast<PersonalKind>(k));
+    const std::string word = config.get(key, kWords[static_cast<size_t>(fallback[k])]);
+    const std::optional<Privacy> privacy = privacy_of(word);
+    if (!privacy) config.reject(key, fmt::format("'{}' is not one of keep, mask, drop", word));
+    out[k] = privacy.value_or(Privacy::kKeep);
+  }
+  return out;
+}
+
+SourceConfig read_source(Config& config, const std::string& at, const PrivacyRules& privacy) {
   SourceConfig source;
   source.name = config.require(at + "name");
   source.domain = config.require(at + "domain");
@@ -41,6 +55,13 @@ SourceConfig read_source(Config& config, const std::string& at) {
   source.url_field = config.get(at + "url_field", source.url_field);
   source.select = config.get(at + "select", "");
   source.languages = config.get_strings(at + "languages");
+  source.language_share = config.get_in(at + "language_share", source.language_share, 0.0, 1.0);
+  source.language_sample = config.get_in(at + "language_sample", source.language_sample, 0, int64_t{1} << 40);
+  for (const std::string& code : source.languages) {
+    if (!is_language_code(code))
+      config.reject(at + "languages", fmt::format("no language '{}' is told apart; see src/prep/language.h", code));
+  }
+  source.privacy = read_privacy(config, at, privacy);
   if (source.match.empty()) config.reject(at + "match", "names no paths");
   for (const char* key : {"match", "exclude"}) {
     const Result<Globs> globs = Globs::compile(config.get_strings(at + key));
@@ -77,7 +98,14 @@ void read_limits(Config& config, text::ReadLimits& limits) {
 Result<PrepConfig> parse_config(Config config) {
   PrepConfig out;
   out.heldout_share = config.get_in("prep.heldout_share", out.heldout_share, 0.0, 0.5);
+  out.memory_mb = config.get_in("prep.memory_mb", out.memory_mb, 1, int64_t{1} << 24);
   read_limits(config, out.limits);
+  out.decontaminate.against = config.get_strings("decontaminate.against");
+  out.decontaminate.fields = config.get_strings("decontaminate.fields", out.decontaminate.fields);
+  out.decontaminate.words = static_cast<int>(config.get_in("decontaminate.words", int64_t{out.decontaminate.words}, 1, 1000));
+  out.decontaminate.words_min = static_cast<int>(
+      config.get_in("decontaminate.words_min", int64_t{out.decontaminate.words_min}, 1, out.decontaminate.words));
+  const PrivacyRules privacy = read_privacy(config, "", {});
   out.dedup.exact = config.get("dedup.exact", out.dedup.exact);
   out.dedup.near = config.get("dedup.near", out.dedup.near);
   out.dedup.words = static_cast<int>(config.get_in("dedup.words", int64_t{out.dedup.words}, 1, 50));
@@ -86,7 +114,7 @@ Result<PrepConfig> parse_config(Config config) {
   std::set<std::string> names;
   for (int64_t i = 0; i < config.table_count("source"); ++i) {
     const std::string at = fmt::format("source.{}.", i);
-    out.sources.push_back(read_source(config, at));
+    out.sources.push_back(read_source(config, at, privacy));
     if (!names.insert(out.sources.back().name).second) config.reject(at + "name", "another source has this name");
   }
   BGL_TRY(config.finish());

@@ -48,39 +48,135 @@ class Groups {
 
 bool held_out(const Hash128& hash, double share) { return static_cast<double>(hash.low >> 11) * 0x1p-53 < share; }
 
-void join_near(const std::vector<DedupItem>& items, const std::vector<Verdict>& verdicts, int bands, Groups& groups) {
-  std::vector<std::pair<uint64_t, uint32_t>> column;
-  for (size_t band = 0; band < static_cast<size_t>(bands); ++band) {
-    column.clear();
-    for (uint32_t i = 0; i < items.size(); ++i) {
-      if (verdicts[i] != Verdict::kExactDuplicate) column.emplace_back(items[i].signature.bands[band], i);
-    }
-    std::sort(column.begin(), column.end());
-    for (size_t k = 1; k < column.size(); ++k) {
-      if (column[k].first == column[k - 1].first) groups.join(column[k].second, column[k - 1].second);
-    }
-  }
-}
+// Judges by passes over the items. A pass keeps one part of some columns of hashes, as many as the memory holds, and sorts
+// them.
+class DuplicateJudge {
+ public:
+  DuplicateJudge(const EachItem& each, const DedupConfig& config, const JudgeOptions& options)
+      : each_(each), config_(config), options_(options), verdicts_(static_cast<size_t>(options.count), Verdict::kTrain) {}
 
-// Every domain gets something to be measured by.
-void hold_out_one_per_domain(const std::vector<DedupItem>& items, std::vector<Verdict>& verdicts) {
-  struct Domain {
-    size_t kept = 0;
-    bool has_heldout = false;
-    uint32_t smallest = UINT32_MAX;
-  };
-  std::unordered_map<uint32_t, Domain> domains;
-  for (uint32_t i = 0; i < items.size(); ++i) {
-    if (verdicts[i] != Verdict::kTrain && verdicts[i] != Verdict::kHeldout) continue;
-    Domain& d = domains[items[i].domain];
-    ++d.kept;
-    d.has_heldout = d.has_heldout || verdicts[i] == Verdict::kHeldout;
-    if (d.smallest == UINT32_MAX || items[i].signature.exact < items[d.smallest].signature.exact) d.smallest = i;
+  Result<std::vector<Verdict>> run() {
+    BGL_TRY(hold_out());
+    if (config_.exact) BGL_TRY(find_exact());
+    if (config_.near) {
+      Groups groups(verdicts_.size());
+      BGL_TRY(join_near(groups));
+      keep_one(groups);
+    }
+    if (options_.heldout_share > 0) BGL_TRY(hold_out_one_per_domain());
+    return std::move(verdicts_);
   }
-  for (const auto& [name, d] : domains) {
-    if (!d.has_heldout && d.kept >= 2) verdicts[d.smallest] = Verdict::kHeldout;
+
+ private:
+  Status pass(const std::function<void(uint32_t, const DedupItem&)>& fn) {
+    uint32_t i = 0;
+    BGL_TRY(each_([&](const DedupItem& item) { fn(i++, item); }));
+    BGL_CHECK(i == verdicts_.size(), "{} documents, {} were announced", i, verdicts_.size());
+    return {};
   }
-}
+
+  // Into how many parts the hashes of one column are cut, so that a part of `bytes` an item fits. At most 1024 passes.
+  uint64_t parts_of(size_t bytes) const {
+    const uint64_t all = verdicts_.size() * bytes, room = static_cast<uint64_t>(std::max<int64_t>(options_.memory_bytes, 1));
+    return std::clamp<uint64_t>((all + room - 1) / room, 1, 1024);
+  }
+
+  Status hold_out() {
+    return pass([&](uint32_t i, const DedupItem& item) {
+      if (held_out(item.exact, options_.heldout_share)) verdicts_[i] = Verdict::kHeldout;
+    });
+  }
+
+  Status find_exact() {
+    const uint64_t parts = parts_of(sizeof(std::pair<Hash128, uint32_t>));
+    std::vector<std::pair<Hash128, uint32_t>> column;
+    for (uint64_t part = 0; part < parts; ++part) {
+      column.clear();
+      BGL_TRY(pass([&](uint32_t i, const DedupItem& item) {
+        if (item.exact.high % parts == part) column.emplace_back(item.exact, i);
+      }));
+      std::sort(column.begin(), column.end());
+      for (size_t k = 1; k < column.size(); ++k) {
+        if (column[k].first == column[k - 1].first) verdicts_[column[k].second] = Verdict::kExactDuplicate;
+      }
+    }
+    return {};
+  }
+
+  Status join_near(Groups& groups) {
+    using Column = std::vector<std::pair<uint64_t, uint32_t>>;
+    const uint64_t parts = parts_of(sizeof(Column::value_type));
+    const size_t bands = static_cast<size_t>(config_.bands);
+    const int64_t column_bytes = std::max<int64_t>(1, static_cast<int64_t>(verdicts_.size() * sizeof(Column::value_type)));
+    const size_t together =
+        parts > 1 ? 1 : std::clamp<size_t>(static_cast<size_t>(options_.memory_bytes / column_bytes), 1, bands);
+    std::vector<Column> columns(together);
+    for (size_t first = 0; first < bands; first += together) {
+      const size_t last = std::min(first + together, bands);
+      for (uint64_t part = 0; part < parts; ++part) {
+        for (Column& column : columns) column.clear();
+        BGL_TRY(pass([&](uint32_t i, const DedupItem& item) {
+          if (verdicts_[i] == Verdict::kExactDuplicate) return;
+          for (size_t band = first; band < last; ++band) {
+            if (item.bands[band] % parts == part) columns[band - first].emplace_back(item.bands[band], i);
+          }
+        }));
+        for (Column& column : columns) {
+          std::sort(column.begin(), column.end());
+          for (size_t k = 1; k < column.size(); ++k) {
+            if (column[k].first == column[k - 1].first) groups.join(column[k].second, column[k - 1].second);
+          }
+        }
+      }
+    }
+    return {};
+  }
+
+  // The first held-out document of a group is the one kept; without one, the first.
+  void keep_one(Groups& groups) {
+    const auto count = static_cast<uint32_t>(verdicts_.size());
+    std::vector<uint32_t> keeper(count, UINT32_MAX);
+    for (const Verdict wanted : {Verdict::kHeldout, Verdict::kTrain}) {
+      for (uint32_t i = 0; i < count; ++i) {
+        uint32_t& kept = keeper[groups.find(i)];
+        if (verdicts_[i] == wanted && kept == UINT32_MAX) kept = i;
+      }
+    }
+    for (uint32_t i = 0; i < count; ++i) {
+      const uint32_t kept = keeper[groups.find(i)];
+      if (verdicts_[i] == Verdict::kExactDuplicate || kept == i) continue;
+      const bool learnt = verdicts_[i] == Verdict::kTrain;
+      verdicts_[i] = learnt && verdicts_[kept] == Verdict::kHeldout ? Verdict::kLikeHeldout : Verdict::kNearDuplicate;
+    }
+  }
+
+  // Every domain gets something to be measured by.
+  Status hold_out_one_per_domain() {
+    struct Domain {
+      size_t kept = 0;
+      bool has_heldout = false;
+      uint32_t smallest = UINT32_MAX;
+      Hash128 hash;
+    };
+    std::unordered_map<uint32_t, Domain> domains;
+    BGL_TRY(pass([&](uint32_t i, const DedupItem& item) {
+      if (verdicts_[i] != Verdict::kTrain && verdicts_[i] != Verdict::kHeldout) return;
+      Domain& d = domains[item.domain];
+      ++d.kept;
+      d.has_heldout = d.has_heldout || verdicts_[i] == Verdict::kHeldout;
+      if (d.smallest == UINT32_MAX || item.exact < d.hash) d.smallest = i, d.hash = item.exact;
+    }));
+    for (const auto& [name, d] : domains) {
+      if (!d.has_heldout && d.kept >= 2) verdicts_[d.smallest] = Verdict::kHeldout;
+    }
+    return {};
+  }
+
+  const EachItem& each_;
+  const DedupConfig& config_;
+  const JudgeOptions& options_;
+  std::vector<Verdict> verdicts_;
+};
 
 }  // namespace
 
@@ -104,7 +200,10 @@ std::string normalised_text(std::string_view text) {
 }
 
 Signature signature_of(std::string_view text, const DedupConfig& config) {
-  const std::string normal = normalised_text(text);
+  return signature_of_normalised(normalised_text(text), config);
+}
+
+Signature signature_of_normalised(std::string_view normal, const DedupConfig& config) {
   Signature out;
   out.exact = hash128(normal);
   if (!config.near) return out;
@@ -132,37 +231,11 @@ Signature signature_of(std::string_view text, const DedupConfig& config) {
   return out;
 }
 
-std::vector<Verdict> judge_duplicates(const std::vector<DedupItem>& items, const DedupConfig& config, double heldout_share) {
-  std::vector<Verdict> verdicts(items.size(), Verdict::kTrain);
-  struct HashOf {
-    size_t operator()(const Hash128& h) const { return h.low; }
-  };
-  std::unordered_map<Hash128, uint32_t, HashOf> first;
-  for (uint32_t i = 0; i < items.size(); ++i) {
-    const Hash128& hash = items[i].signature.exact;
-    if (held_out(hash, heldout_share)) verdicts[i] = Verdict::kHeldout;
-    if (config.exact && !first.emplace(hash, i).second) verdicts[i] = Verdict::kExactDuplicate;
+Result<std::vector<Verdict>> judge_duplicates(const EachItem& each, const DedupConfig& config, const JudgeOptions& options) {
+  if (options.count < 0 || options.count >= UINT32_MAX) {
+    return invalid_argument("{} documents in one run, and {} are possible: make several runs", options.count, UINT32_MAX - 1);
   }
-  if (config.near) {
-    Groups groups(items.size());
-    join_near(items, verdicts, config.bands, groups);
-    // The first held-out document of a group is the one kept; without one, the first.
-    std::vector<uint32_t> keeper(items.size(), UINT32_MAX);
-    for (const Verdict wanted : {Verdict::kHeldout, Verdict::kTrain}) {
-      for (uint32_t i = 0; i < items.size(); ++i) {
-        uint32_t& kept = keeper[groups.find(i)];
-        if (verdicts[i] == wanted && kept == UINT32_MAX) kept = i;
-      }
-    }
-    for (uint32_t i = 0; i < items.size(); ++i) {
-      const uint32_t kept = keeper[groups.find(i)];
-      if (verdicts[i] == Verdict::kExactDuplicate || kept == i) continue;
-      verdicts[i] = verdicts[i] == Verdict::kTrain && verdicts[kept] == Verdict::kHeldout ? Verdict::kLikeHeldout
-                                                                                          : Verdict::kNearDuplicate;
-    }
-  }
-  if (heldout_share > 0) hold_out_one_per_domain(items, verdicts);
-  return verdicts;
+  return DuplicateJudge(each, config, options).run();
 }
 
 }  // namespace bgl::prep

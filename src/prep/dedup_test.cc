@@ -32,7 +32,20 @@ double jaccard(const std::vector<std::string>& a, const std::vector<std::string>
   return static_cast<double>(common) / static_cast<double>(x.size() + y.size() - common);
 }
 
-DedupItem item(const std::string& text, uint32_t domain = 0) { return {signature_of(text, DedupConfig{}), domain}; }
+struct Made {
+  Signature signature;
+  uint32_t domain = 0;
+};
+Made item(const std::string& text, uint32_t domain = 0) { return {signature_of(text, DedupConfig{}), domain}; }
+
+std::vector<Verdict> judged(const std::vector<Made>& items, const DedupConfig& config, double heldout_share,
+                            int64_t memory_bytes = 1 << 30) {
+  const EachItem each = [&](const std::function<void(const DedupItem&)>& fn) -> Status {
+    for (const Made& made : items) fn({made.signature.exact, made.signature.bands, made.domain});
+    return {};
+  };
+  return judge_duplicates(each, config, {static_cast<int64_t>(items.size()), heldout_share, memory_bytes}).value();
+}
 
 TEST(Dedup, NormalisationForgetsCaseAndPunctuation) {
   EXPECT_EQ(normalised_text("  The HEART, (of\n\xEF\xBC\xA1 man)!"), "the heart of a man");
@@ -67,24 +80,24 @@ TEST(Dedup, KeepsTheFirstOfEachGroup) {
   words[10] = "changed";
   const std::string near_a = joined(words);
   const std::string other = joined(random_words(random, 300));
-  const std::vector<DedupItem> items = {item(a), item(other), item(a), item(near_a)};
-  EXPECT_EQ(judge_duplicates(items, {}, 0.0),
+  const std::vector<Made> items = {item(a), item(other), item(a), item(near_a)};
+  EXPECT_EQ(judged(items, {}, 0.0),
             (std::vector<Verdict>{Verdict::kTrain, Verdict::kTrain, Verdict::kExactDuplicate, Verdict::kNearDuplicate}));
   DedupConfig only_exact;
   only_exact.near = false;
-  EXPECT_EQ(judge_duplicates(items, only_exact, 0.0)[3], Verdict::kTrain);
+  EXPECT_EQ(judged(items, only_exact, 0.0)[3], Verdict::kTrain);
 }
 
 TEST(Dedup, NothingLikeAHeldOutDocumentTrains) {
   std::mt19937 random(9);
-  std::vector<DedupItem> items;
+  std::vector<Made> items;
   for (int i = 0; i < 200; ++i) {
     std::vector<std::string> words = random_words(random, 120);
     items.push_back(item(joined(words)));
     words[60] = "edited";
     items.push_back(item(joined(words)));
   }
-  const std::vector<Verdict> verdicts = judge_duplicates(items, {}, 0.2);
+  const std::vector<Verdict> verdicts = judged(items, {}, 0.2);
   int heldout = 0, like = 0;
   for (size_t i = 0; i < items.size(); i += 2) {
     const bool any_heldout = verdicts[i] == Verdict::kHeldout || verdicts[i + 1] == Verdict::kHeldout;
@@ -99,15 +112,16 @@ TEST(Dedup, NothingLikeAHeldOutDocumentTrains) {
   }
   EXPECT_GT(heldout, 40);
   EXPECT_GT(like, 20);
+  for (const int64_t memory : {1, 2000, 20000}) EXPECT_EQ(judged(items, {}, 0.2, memory), verdicts) << memory;
 }
 
 TEST(Dedup, EveryDomainHasSomethingHeldOut) {
-  std::vector<DedupItem> items;
+  std::vector<Made> items;
   for (int i = 0; i < 6; ++i) items.push_back(item("text number " + std::to_string(i * 7919), static_cast<uint32_t>(i / 3)));
-  const std::vector<Verdict> verdicts = judge_duplicates(items, {}, 1e-9);
+  const std::vector<Verdict> verdicts = judged(items, {}, 1e-9);
   EXPECT_EQ(std::count(verdicts.begin(), verdicts.begin() + 3, Verdict::kHeldout), 1);
   EXPECT_EQ(std::count(verdicts.begin() + 3, verdicts.end(), Verdict::kHeldout), 1);
-  const std::vector<Verdict> none = judge_duplicates(items, {}, 0);
+  const std::vector<Verdict> none = judged(items, {}, 0);
   EXPECT_EQ(std::count(none.begin(), none.end(), Verdict::kHeldout), 0);
 }
 

@@ -22,6 +22,7 @@ class LakeFiles final : public FileSource {
     BGL_ASSIGN(std::string bytes, lake_->get(path));
     return text::string_stream(std::move(bytes));
   }
+  int64_t open_bytes_max() const override { return int64_t{1} << 30; }
 
  private:
   std::unique_ptr<storage::Lake> lake_;

@@ -28,6 +28,8 @@ class FileSource {
   // The content of a listed file in pieces. Thread-safe. A file of a folder takes no memory; one of a lake is read whole, since
   // its checksum is of the whole.
   virtual Result<std::unique_ptr<text::ByteStream>> open(const std::string& path) = 0;
+  // Larger files are not for open().
+  virtual int64_t open_bytes_max() const { return INT64_MAX; }
 };
 
 // The lake at `dir` when one is there, else the files below the folder (each is read once to hash it).

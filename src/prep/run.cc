@@ -8,14 +8,15 @@
 #include <set>
 
 #include "base/threads.h"
+#include "prep/internal/samples.h"
 #include "prep/internal/unit.h"
-#include "text/decompress.h"
+#include "text/packed_writer.h"
 
 namespace bgl::prep {
 namespace {
 
 using Json = nlohmann::ordered_json;
-constexpr const char* kRunVersion = "run 1";
+constexpr const char* kRunVersion = "run 2";
 
 const char* rule_of(Verdict verdict) {
   switch (verdict) {
@@ -32,16 +33,26 @@ const char* rule_of(Verdict verdict) {
   return "";
 }
 
+bool is_kept(Verdict verdict) { return verdict == Verdict::kTrain || verdict == Verdict::kHeldout; }
+
 std::string json_line(const Json& object) { return object.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"; }
 
 struct Count {
   int64_t documents = 0, bytes = 0;
   void add(int64_t n) { ++documents, bytes += n; }
+  void add(const Count& o) { documents += o.documents, bytes += o.bytes; }
 };
 struct Tally {
   Count in, train, heldout;
   std::set<std::string> licences;
-  std::map<std::string, int64_t> drops;
+  std::map<std::string, int64_t> drops, masked;
+
+  void add(const Tally& o) {
+    in.add(o.in), train.add(o.train), heldout.add(o.heldout);
+    licences.insert(o.licences.begin(), o.licences.end());
+    for (const auto& [rule, n] : o.drops) drops[rule] += n;
+    for (const auto& [kind, n] : o.masked) masked[kind] += n;
+  }
 };
 
 class Run {
@@ -52,18 +63,19 @@ class Run {
   // The spine.
   Result<RunReport> all() {
     BGL_ASSIGN(const std::unique_ptr<FileSource> files, open_files(env_, options_.in));
-    BGL_TRY(env_.make_dirs(work_));
-    BGL_TRY(env_.make_dirs(join_path(options_.out, "documents")));
+    for (const char* folder : {"units", "documents", "drops"}) BGL_TRY(env_.make_dirs_synced(join_path(options_.out, folder)));
     BGL_ASSIGN(const std::unique_ptr<FileLock> lock, take_lock());
     BGL_ASSIGN(const std::vector<FileEntry> entries, files->list());
-    BGL_ASSIGN(units_, plan_units(config_, entries));
+    BGL_ASSIGN(const Evaluations evaluations, Evaluations::load(env_, config_.decontaminate));
+    BGL_ASSIGN(units_, plan_units(config_, evaluations, entries));
     report_.units = static_cast<int64_t>(units_.size());
     BGL_ASSIGN(const bool done, is_done());
     if (done) return report_;
-    BGL_TRY(make_units(*files));
+    BGL_TRY(make_units({env_, work_, config_, evaluations, *files}));
     BGL_TRY(judge());
     BGL_TRY(write_documents());
     BGL_TRY(remove_stale());
+    BGL_TRY(write_samples());
     BGL_TRY(write_summary());
     return report_;
   }
@@ -81,7 +93,7 @@ class Run {
   std::string run_key() const {
     std::string made_of = fmt::format("{}\nheldout {} exact {}\n", kRunVersion, config_.heldout_share, config_.dedup.exact);
     for (const SourceConfig& s : config_.sources) made_of += fmt::format("{} {} {}\n", s.name, s.domain, s.licence);
-    for (const Unit& unit : units_) made_of += fmt::format("{} {} {}\n", unit.source, unit.number, unit.key);
+    for (const Unit& unit : units_) made_of += fmt::format("{} {}\n", unit.source, unit.key);
     return hash128_hex(made_of);
   }
 
@@ -92,7 +104,9 @@ class Run {
     const Json summary = Json::parse(bytes, nullptr, false);
     if (!summary.is_object() || summary.value("key", "") != run_key()) return false;
     for (const Json& file : summary.value("files", Json::array())) {
-      if (!env_.exists(join_path(options_.out, file.value("file", "")))) return false;
+      for (const char* name : {"file", "drops"}) {
+        if (file.contains(name) && !env_.exists(join_path(options_.out, file.value(name, "")))) return false;
+      }
     }
     report_.nothing_to_do = true;
     report_.documents_in = summary["total"].value("documents_in", int64_t{0});
@@ -122,13 +136,13 @@ class Run {
     return {};
   }
 
-  Status make_units(FileSource& files) {
+  Status make_units(const Workshop& shop) {
     std::atomic<int64_t> made{0};
     BGL_TRY(for_each_unit(
         [&](size_t i) -> Status {
           if (env_.exists(join_path(work_, units_[i].key + ".sig"))) return {};
           ++made;
-          return make_unit(env_, work_, config_, units_[i], files);
+          return make_unit(shop, units_[i]);
         },
         true));
     report_.units_made = made;
@@ -137,102 +151,159 @@ class Run {
 
   Status judge() {
     std::map<std::string, uint32_t> domains;
-    std::vector<DedupItem> items;
-    for (const Unit& unit : units_) {
-      BGL_ASSIGN(UnitSummary summary, read_unit_summary(env_, work_, unit));
-      const SourceConfig& source = config_.sources[unit.source];
-      const uint32_t domain = domains.try_emplace(source.domain, static_cast<uint32_t>(domains.size())).first->second;
-      first_.push_back(items.size());
-      for (Signature& signature : summary.signatures) items.push_back({std::move(signature), domain});
-      for (Tally* tally : {&by_source_[source.name], &by_domain_[source.domain]}) {
-        tally->in.documents += summary.documents_in;
-        tally->in.bytes += summary.bytes_in;
-        tally->licences.insert(source.licence);
-      }
+    std::vector<uint32_t> domain_of;  // by source
+    for (const SourceConfig& source : config_.sources) {
+      domain_of.push_back(domains.try_emplace(source.domain, static_cast<uint32_t>(domains.size())).first->second);
     }
-    first_.push_back(items.size());
-    verdicts_ = judge_duplicates(items, config_.dedup, config_.heldout_share);
+    size_t count = 0;
+    for (const Unit& unit : units_) {
+      BGL_ASSIGN(const UnitSignatures signatures, UnitSignatures::open(env_, work_, unit));
+      first_.push_back(count);
+      count += signatures.size();
+    }
+    first_.push_back(count);
+    const EachItem each = [&](const std::function<void(const DedupItem&)>& fn) -> Status {
+      for (const Unit& unit : units_) {
+        BGL_ASSIGN(const UnitSignatures signatures, UnitSignatures::open(env_, work_, unit));
+        for (size_t i = 0; i < signatures.size(); ++i) fn({signatures.exact(i), signatures.bands(i), domain_of[unit.source]});
+      }
+      return {};
+    };
+    BGL_ASSIGN(verdicts_, judge_duplicates(each, config_.dedup,
+                                           {static_cast<int64_t>(count), config_.heldout_share, config_.memory_mb << 20}));
     return {};
   }
 
-  std::string output_name(const Unit& unit) const {
-    return fmt::format("documents/{}-{:05}.jsonl.zst", config_.sources[unit.source].name, unit.number);
+  std::span<const Verdict> verdicts_of(size_t u) const {
+    return std::span(verdicts_).subspan(first_[u], first_[u + 1] - first_[u]);
   }
 
-  struct Output {
-    std::string drops;
-    std::map<std::string, int64_t> dropped;
-    Count train, heldout;
-  };
+  // Everything that decides what the files of a unit's documents and drops hold.
+  std::string output_name(size_t u) const {
+    const SourceConfig& source = config_.sources[units_[u].source];
+    const std::span<const Verdict> verdicts = verdicts_of(u);
+    const std::string_view fates(reinterpret_cast<const char*>(verdicts.data()), verdicts.size());
+    const std::string made_of = fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n", kRunVersion, units_[u].key, source.name, source.domain,
+                                            source.licence, hash128_hex(fates));
+    return fmt::format("{}-{}.jsonl.zst", source.name, hash128_hex(made_of).substr(0, 16));
+  }
 
-  Status write_unit(size_t u, Output& out) {
+  Tally tally_unit(size_t u, const UnitSignatures& signatures) const {
+    const UnitCounts& counts = signatures.counts();
+    Tally out;
+    out.in = {counts.documents_in, counts.bytes_in};
+    out.licences.insert(config_.sources[units_[u].source].licence);
+    out.drops = counts.drops;
+    out.masked = counts.masked;
+    const std::span<const Verdict> verdicts = verdicts_of(u);
+    for (size_t i = 0; i < verdicts.size(); ++i) {
+      if (is_kept(verdicts[i])) {
+        (verdicts[i] == Verdict::kHeldout ? out.heldout : out.train).add(signatures.text_bytes(i));
+      } else {
+        ++out.drops[rule_of(verdicts[i])];
+      }
+    }
+    return out;
+  }
+
+  // A unit's documents, whose lines get what the source says in front.
+  Status write_unit(size_t u, const std::string& name) {
     const Unit& unit = units_[u];
     const SourceConfig& source = config_.sources[unit.source];
-    const auto drop = [&](const std::string& id, const std::string& rule, const Json& value) {
-      out.drops +=
-          json_line({{"id", id}, {"domain", source.domain}, {"source", source.name}, {"rule", rule}, {"value", value}});
-      ++out.dropped[rule];
+    const std::string head = Json{{"domain", source.domain}, {"source", source.name}}.dump();
+    const std::string open = head.substr(0, head.size() - 1) + ",", licence = Json(source.licence).dump();
+    const std::string train = fmt::format("{}\"split\":\"train\",\"licence\":{},", open, licence);
+    const std::string heldout = fmt::format("{}\"split\":\"heldout\",\"licence\":{},", open, licence);
+    BGL_ASSIGN(text::PackedWriter documents, text::PackedWriter::create(env_, join_path(options_.out, "documents/" + name)));
+    BGL_ASSIGN(text::PackedWriter drops, text::PackedWriter::create(env_, join_path(options_.out, "drops/" + name)));
+    const auto add = [](text::PackedWriter& to, const std::string& front, std::string_view line) -> Status {
+      BGL_TRY(to.append(front));
+      BGL_TRY(to.append(line.substr(1)));
+      return to.append("\n");
     };
-    BGL_ASSIGN(const std::vector<UnitDrop> drops, read_unit_drops(env_, work_, unit));
-    for (const UnitDrop& d : drops) drop(d.id, d.rule, Json::parse(d.value, nullptr, false));
-    BGL_ASSIGN(const std::vector<UnitDocument> documents, read_unit_documents(env_, work_, unit));
-    if (documents.size() != first_[u + 1] - first_[u]) {
-      return data_loss("{}: unit {} holds {} documents, but its summary says {}; remove it and run again", work_, unit.key,
-                       documents.size(), first_[u + 1] - first_[u]);
-    }
-    std::string lines;
-    for (size_t i = 0; i < documents.size(); ++i) {
-      const Verdict verdict = verdicts_[first_[u] + i];
-      const UnitDocument& d = documents[i];
-      if (verdict != Verdict::kTrain && verdict != Verdict::kHeldout) {
-        drop(d.id, rule_of(verdict), 1);
-        continue;
-      }
-      const bool heldout = verdict == Verdict::kHeldout;
-      (heldout ? out.heldout : out.train).add(static_cast<int64_t>(d.text.size()));
-      lines += json_line({{"id", d.id},
-                          {"domain", source.domain},
-                          {"source", source.name},
-                          {"split", heldout ? "heldout" : "train"},
-                          {"licence", source.licence},
-                          {"title", d.title},
-                          {"text", d.text}});
-    }
-    if (lines.empty()) return {};
-    BGL_ASSIGN(const std::string packed, text::compress_zstd(lines));
-    return env_.write_file_atomic(join_path(options_.out, output_name(unit)), packed);
+    BGL_TRY(each_unit_drop(env_, work_, unit, [&](std::string_view line) { return add(drops, open, line); }));
+    const std::span<const Verdict> verdicts = verdicts_of(u);
+    size_t i = 0;
+    BGL_TRY(each_unit_document(env_, work_, unit, [&](std::string_view line) -> Status {
+      if (i >= verdicts.size()) return wrong_count(unit);
+      const Verdict verdict = verdicts[i++];
+      if (is_kept(verdict)) return add(documents, verdict == Verdict::kHeldout ? heldout : train, line);
+      const nlohmann::json document = nlohmann::json::parse(line, nullptr, false);
+      const Json drop = {{"id", document.value("id", "")}, {"rule", rule_of(verdict)}, {"value", 1}};
+      return add(drops, open, json_line(drop));
+    }));
+    if (i != verdicts.size()) return wrong_count(unit);
+    BGL_TRY(drops.finish());
+    return documents.finish();
+  }
+
+  Status wrong_count(const Unit& unit) const {
+    return data_loss("{}: the documents of unit {} are not those of its signatures; remove it and run again", work_, unit.key);
   }
 
   Status write_documents() {
-    std::vector<Output> outputs(units_.size());
-    BGL_TRY(for_each_unit([&](size_t u) { return write_unit(u, outputs[u]); }, false));
-    std::string drops;
+    std::vector<Tally> tallies(units_.size());
+    std::vector<std::string> names(units_.size());
+    BGL_TRY(for_each_unit(
+        [&](size_t u) -> Status {
+          names[u] = output_name(u);
+          BGL_ASSIGN(const UnitSignatures signatures, UnitSignatures::open(env_, work_, units_[u]));
+          tallies[u] = tally_unit(u, signatures);
+          // The documents are written last, so that their presence says that both files are whole.
+          return env_.exists(join_path(options_.out, "documents/" + names[u])) ? Status() : write_unit(u, names[u]);
+        },
+        false));
     for (size_t u = 0; u < units_.size(); ++u) {
       const SourceConfig& source = config_.sources[units_[u].source];
-      Output& out = outputs[u];
-      for (Tally* tally : {&by_source_[source.name], &by_domain_[source.domain]}) {
-        tally->train.documents += out.train.documents, tally->train.bytes += out.train.bytes;
-        tally->heldout.documents += out.heldout.documents, tally->heldout.bytes += out.heldout.bytes;
-        for (const auto& [rule, n] : out.dropped) tally->drops[rule] += n;
-      }
-      drops += out.drops;
-      if (out.train.documents + out.heldout.documents == 0) continue;
-      files_.push_back({{"file", output_name(units_[u])},
+      by_source_[source.name].add(tallies[u]);
+      by_domain_[source.domain].add(tallies[u]);
+      files_.push_back({{"file", "documents/" + names[u]},
+                        {"drops", "drops/" + names[u]},
                         {"source", source.name},
                         {"unit", units_[u].key},
-                        {"train_documents", out.train.documents},
-                        {"heldout_documents", out.heldout.documents}});
-      kept_files_.insert(output_name(units_[u]));
+                        {"train_documents", tallies[u].train.documents},
+                        {"heldout_documents", tallies[u].heldout.documents}});
+      kept_files_.insert(names[u]);
     }
-    return env_.write_file_atomic(join_path(options_.out, "drops.jsonl"), drops);
+    return {};
+  }
+
+  // Of every source and rule, and of the documents that are kept, those of the smallest hash.
+  Status write_samples() {
+    constexpr size_t kSamples = 8;
+    std::vector<Samples> by_source(config_.sources.size(), Samples(kSamples));
+    for (size_t u = 0; u < units_.size(); ++u) {
+      BGL_ASSIGN(std::vector<Sample> samples, read_unit_samples(env_, work_, units_[u]));
+      for (Sample& s : samples) {
+        if (s.number >= 0 && s.number < static_cast<int64_t>(verdicts_of(u).size())) {
+          s.rule = rule_of(verdicts_of(u)[static_cast<size_t>(s.number)]);
+        }
+        const std::string rule = s.rule;
+        by_source[units_[u].source].add(rule, std::move(s));
+      }
+    }
+    Json out = Json::array();
+    for (size_t i = 0; i < by_source.size(); ++i) {
+      for (const auto& [rule, list] : by_source[i].kinds()) {
+        Json documents = Json::array();
+        for (const Sample& s : list) {
+          documents.push_back(
+              {{"id", s.id}, {"value", Json::parse(s.value, nullptr, false)}, {"title", s.title}, {"text", s.text}});
+        }
+        out.push_back({{"source", config_.sources[i].name}, {"rule", rule}, {"documents", documents}});
+      }
+    }
+    return env_.write_file_atomic(join_path(options_.out, "samples.json"), json_line(out));
   }
 
   // Documents of an earlier configuration must not be taken for this one's.
   Status remove_stale() {
-    const std::string dir = join_path(options_.out, "documents");
-    BGL_ASSIGN(const std::vector<DirEntry> entries, env_.list_dir(dir));
-    for (const DirEntry& entry : entries) {
-      if (!entry.is_dir && kept_files_.count("documents/" + entry.name) == 0) BGL_TRY(env_.remove(join_path(dir, entry.name)));
+    for (const char* folder : {"documents", "drops"}) {
+      const std::string dir = join_path(options_.out, folder);
+      BGL_ASSIGN(const std::vector<DirEntry> entries, env_.list_dir(dir));
+      for (const DirEntry& entry : entries) {
+        if (!entry.is_dir && kept_files_.count(entry.name) == 0) BGL_TRY(env_.remove(join_path(dir, entry.name)));
+      }
     }
     return {};
   }
@@ -249,6 +320,7 @@ class Run {
     out["heldout_documents"] = t.heldout.documents;
     out["heldout_bytes"] = t.heldout.bytes;
     out["drops"] = t.drops;
+    out["masked"] = t.masked;
     return out;
   }
 
@@ -257,11 +329,7 @@ class Run {
     Json domains = Json::object(), sources = Json::object();
     for (const auto& [name, t] : by_domain_) {
       domains[name] = tally_json(t);
-      total.in.documents += t.in.documents, total.in.bytes += t.in.bytes;
-      total.train.documents += t.train.documents, total.train.bytes += t.train.bytes;
-      total.heldout.documents += t.heldout.documents, total.heldout.bytes += t.heldout.bytes;
-      total.licences.insert(t.licences.begin(), t.licences.end());
-      for (const auto& [rule, n] : t.drops) total.drops[rule] += n;
+      total.add(t);
     }
     for (const SourceConfig& source : config_.sources) {
       Json row = {{"domain", source.domain}};
@@ -271,7 +339,7 @@ class Run {
     report_.documents_in = total.in.documents;
     report_.documents_kept = total.train.documents + total.heldout.documents;
     report_.bytes_kept = total.train.bytes + total.heldout.bytes;
-    const Json summary = {{"version", 1},       {"key", run_key()},   {"total", tally_json(total)},
+    const Json summary = {{"version", 2},       {"key", run_key()},   {"total", tally_json(total)},
                           {"domains", domains}, {"sources", sources}, {"files", files_}};
     BGL_TRY(env_.write_file_atomic(join_path(options_.out, "config.toml"), config_.resolved));
     return env_.write_file_atomic(join_path(options_.out, "summary.json"), summary.dump(1) + "\n");

@@ -1,13 +1,18 @@
 // Raw files to clean documents.
 //
-//   CLEAN/documents/<source>-<number>.jsonl.zst   kept: {"id", "domain", "source", "split", "licence", "title", "text"} a line;
-//                                                 split is "train" or "heldout"
-//   CLEAN/drops.jsonl                             not kept: {"id", "domain", "source", "rule", "value"} a line
-//   CLEAN/summary.json                            what came in, what was kept, what each rule dropped; written last
-//   CLEAN/config.toml                             the configuration with every default
-//   CLEAN/units/                                  finished units, by what they are made of: remove it to save space
+//   CLEAN/documents/<source>-<key>.jsonl.zst   kept: {"domain", "source", "split", "licence", "id", "text"} a line, and "title"
+//   and
+//                                              "url" where there is one; split is "train" or "heldout"
+//   CLEAN/drops/<source>-<key>.jsonl.zst       not kept: {"domain", "source", "id", "rule", "value"} a line
+//   CLEAN/samples.json                         a few documents of every rule, and kept ones, with the beginnings of their texts
+//   CLEAN/summary.json                         what came in, what was kept, what each rule dropped, and the files in order;
+//   written last CLEAN/config.toml                          the configuration with every default CLEAN/units/ finished units,
+//   by what they are made of: remove it to save space
 //
-// The result depends on the files and the configuration only: not on threads, interruptions or what ran before.
+// The result depends on the files and the configuration only: not on threads, interruptions or what ran before. A unit is some
+// neighbouring files; an added or changed file makes its unit again, and the files of documents of which one's fate changed.
+// Memory: a few times `limits.document_bytes` per thread; `prep.memory_mb` for the hashes of near duplicates, and 9 bytes a
+// document.
 #pragma once
 
 #include <functional>

@@ -76,6 +76,28 @@ std::map<std::string, std::string> tree(Env& env, const std::string& dir) {
   return out;
 }
 
+// All lines of a source's files of documents ("file") or drops ("drops").
+std::string lines_of(Env& env, const nlohmann::json& summary, const std::string& source, const char* kind) {
+  std::string out;
+  for (const nlohmann::json& file : summary["files"]) {
+    if (file["source"] == source) out += *text::decompress(*env.read_file("/clean/" + file[kind].get<std::string>()), "x");
+  }
+  return out;
+}
+
+Evaluations no_evaluations(Env& env) { return Evaluations::load(env, {}).value(); }
+
+// The names that only one of two trees has, or that differ.
+std::string differences(const std::map<std::string, std::string>& a, const std::map<std::string, std::string>& b) {
+  std::string out;
+  for (const auto& [path, bytes] : a) {
+    const auto other = b.find(path);
+    if (other == b.end() || other->second != bytes) out += path + " ";
+  }
+  for (const auto& [path, bytes] : b) out += a.count(path) ? "" : path + " is missing ";
+  return out;
+}
+
 TEST(PrepRun, KeepsDropsAndHoldsOut) {
   sim::SimEnv env(1);
   fill_lake(env);
@@ -91,11 +113,12 @@ TEST(PrepRun, KeepsDropsAndHoldsOut) {
   EXPECT_GT(medicine["heldout_documents"], 4);
   EXPECT_GE(summary["domains"]["general"]["heldout_documents"], 1);
   EXPECT_EQ(medicine["licences"], nlohmann::json({"CC0"}));
-  const std::string drops = *env.read_file("/clean/drops.jsonl");
+  const std::string drops = lines_of(env, summary, "pages", "drops");
   EXPECT_NE(
-      drops.find(R"({"id":"med/pages/short.txt","domain":"medicine","source":"pages","rule":"gopher_words_min","value":2})"),
-      std::string::npos);
-  const std::string lines = *text::decompress(*env.read_file("/clean/documents/other-00000.jsonl.zst"), "x");
+      drops.find(R"({"domain":"medicine","source":"pages","id":"med/pages/short.txt","rule":"gopher_words_min","value":2})"),
+      std::string::npos)
+      << drops;
+  const std::string lines = lines_of(env, summary, "other", "file");
   const nlohmann::json first = nlohmann::json::parse(lines.substr(0, lines.find('\n')));
   EXPECT_EQ(first["id"], "gen/0.txt");
   EXPECT_EQ(first["licence"], "MIT");
@@ -112,11 +135,99 @@ TEST(PrepRun, ARerunDoesNothingAndAChangeRedoesOnlyItsUnits) {
   ASSERT_TRUE(changed.sources[1].rules.set_threshold("gopher_words_min", 10000).ok());
   const Result<RunReport> report = run(env, changed, {"/lake", "/clean", {}});
   ASSERT_TRUE(report.ok()) << report.status().message();
-  EXPECT_EQ(report->units, 4);
-  EXPECT_EQ(report->units_made, 1);
-  EXPECT_FALSE(env.exists("/clean/documents/other-00000.jsonl.zst")) << "documents of the earlier run are gone";
+  EXPECT_EQ(report->units, 7);
+  EXPECT_EQ(report->units_made, 2) << "those of the source whose threshold changed";
+  for (const auto& [path, bytes] : before) {
+    const bool others = path.find("/documents/other") == 0;
+    EXPECT_FALSE(others && env.exists("/clean" + path)) << "documents of the earlier run are gone";
+  }
   ASSERT_TRUE(run(env, config_for_test(), {"/lake", "/clean", {}}).ok());
-  EXPECT_EQ(tree(env, "/clean"), before);
+  EXPECT_EQ(differences(tree(env, "/clean"), before), "");
+}
+
+// One more file among many, in front, in the middle or at the end: its unit is made again, and of the clean documents only that
+// unit's are written again.
+TEST(PrepRun, AnAddedFileCostsItsUnit) {
+  std::map<std::string, std::string> texts;
+  for (uint32_t i = 0; i < 600; ++i) texts[fmt::format("gen/{:04}.txt", i * 10)] = page(i);
+  const PrepConfig config = parse_config(*Config::parse("[[source]]\nname='a'\ndomain='d'\nlicence='MIT'\nmatch=['**']\n"
+                                                        "filters=['gopher_words_min']\n",
+                                                        "p.toml"))
+                                .value();
+  int64_t made = 0, runs = 0;
+  for (const int added : {-1, 5, 2345, 2346, 5991}) {
+    sim::SimEnv env(1);
+    for (const auto& [path, text] : texts)
+      ASSERT_TRUE(env.make_dirs("/in/gen").ok() && env.write_file_atomic("/in/" + path, text).ok());
+    const Result<RunReport> before = run(env, config, {"/in", "/clean", {}});
+    ASSERT_TRUE(before.ok());
+    EXPECT_GT(before->units, 9);
+    const std::map<std::string, std::string> old_tree = tree(env, "/clean");
+    const std::string name = added < 0 ? "/in/gen/-.txt" : fmt::format("/in/gen/{:04}.txt", added);
+    ASSERT_TRUE(env.write_file_atomic(name, page(5000 + static_cast<uint32_t>(added))).ok());
+    const Result<RunReport> after = run(env, config, {"/in", "/clean", {}});
+    ASSERT_TRUE(after.ok());
+    EXPECT_LE(after->units_made, 2);
+    made += after->units_made, ++runs;
+    int changed = 0;
+    for (const auto& [path, bytes] : tree(env, "/clean"))
+      changed += path.find(".zst") != std::string::npos && old_tree.count(path) == 0;
+    EXPECT_LE(changed, 2 * after->units_made) << "files of documents and of drops";
+    // The same as a first run over all files.
+    sim::SimEnv fresh(2);
+    for (const auto& [path, text] : texts)
+      ASSERT_TRUE(fresh.make_dirs("/in/gen").ok() && fresh.write_file_atomic("/in/" + path, text).ok());
+    ASSERT_TRUE(fresh.write_file_atomic(name, page(5000 + static_cast<uint32_t>(added))).ok());
+    ASSERT_TRUE(run(fresh, config, {"/in", "/clean", {}}).ok());
+    EXPECT_EQ(differences(tree(env, "/clean"), tree(fresh, "/clean")), "");
+  }
+  EXPECT_LE(made, runs + 1) << "seldom the next unit too";
+}
+
+TEST(PrepRun, MasksDecontaminatesAndKeepsSamples) {
+  sim::SimEnv env(1);
+  ASSERT_TRUE(env.make_dirs("/in").ok());
+  const std::string question = "What does a transducer of five megahertz show of the wall of the left chamber in short axis";
+  ASSERT_TRUE(env.write_file_atomic("/eval.jsonl", "{\"id\":\"q7\",\"question\":\"" + question + "?\"}\n").ok());
+  std::string lines;
+  const auto line = [&](const std::string& id, const std::string& text) {
+    lines += nlohmann::json({{"key", id}, {"body", text}, {"link", "http://a.org/" + id}}).dump() + "\n";
+  };
+  line("mail", page(1) + "Write to anna@uni.de or bob@uni.de.");
+  line("card", page(2) + "Paid with 4111 1111 1111 1111.");
+  line("test", page(3) + question + ".");
+  line("short", "Too short.");
+  line("plain", page(4));
+  lines += "broken\n";
+  ASSERT_TRUE(env.write_file_atomic("/in/a.jsonl", lines).ok());
+  const PrepConfig config =
+      parse_config(
+          *Config::parse("[prep]\nheldout_share=0\n[personal_data]\nmail='mask'\n[decontaminate]\nagainst=['/eval.jsonl']\n"
+                         "fields=['question']\n[[source]]\nname='a'\ndomain='d'\nlicence='MIT'\nmatch=['*.jsonl']\n"
+                         "text_field='body'\nid_field='key'\nurl_field='link'\nfilters=['gopher_words_min']\n"
+                         "[source.personal_data]\ncard='drop'\n",
+                         "p.toml"))
+          .value();
+  const Result<RunReport> report = run(env, config, {"/in", "/clean", {}});
+  ASSERT_TRUE(report.ok()) << report.status().message();
+  const nlohmann::json summary = nlohmann::json::parse(*env.read_file("/clean/summary.json"));
+  EXPECT_EQ(summary["total"]["drops"],
+            nlohmann::json({{"contaminated", 1}, {"gopher_words_min", 1}, {"personal_card", 1}, {"unreadable", 1}}));
+  EXPECT_EQ(summary["total"]["masked"], nlohmann::json({{"mail", 2}}));
+  EXPECT_EQ(summary["total"]["documents_in"], 6);
+  const std::string kept = lines_of(env, summary, "a", "file");
+  EXPECT_NE(kept.find("Write to name@example.com or name@example.com."), std::string::npos);
+  EXPECT_NE(kept.find("\"url\":\"http://a.org/plain\""), std::string::npos);
+  const std::string drops = lines_of(env, summary, "a", "drops");
+  EXPECT_NE(drops.find(R"("id":"test","rule":"contaminated","value":"q7"})"), std::string::npos) << drops;
+  std::map<std::string, size_t> samples;
+  const nlohmann::json all = nlohmann::json::parse(*env.read_file("/clean/samples.json"));
+  for (const nlohmann::json& s : all) samples[s["rule"]] = s["documents"].size();
+  EXPECT_EQ(samples, (std::map<std::string, size_t>{
+                         {"", 2}, {"contaminated", 1}, {"gopher_words_min", 1}, {"personal_card", 1}, {"unreadable", 1}}));
+  // Another evaluation set makes another result.
+  ASSERT_TRUE(env.write_file_atomic("/eval.jsonl", "{\"question\":\"" + question + " view?\"}\n").ok());
+  EXPECT_EQ(run(env, config, {"/in", "/clean", {}})->units_made, 1);
 }
 
 TEST(PrepRun, AKilledRunGoesOnToTheSameBytes) {
@@ -126,7 +237,7 @@ TEST(PrepRun, AKilledRunGoesOnToTheSameBytes) {
   const std::map<std::string, std::string> expected = tree(whole, "/clean");
   // Killed at every third change of the disk, by kill and by power cut.
   int stopped = 0;
-  for (int64_t stop = 1; stop < 200; stop += 3) {
+  for (int64_t stop = 1; stop < 900; stop += 5) {
     sim::SimEnv env(static_cast<uint64_t>(stop));
     fill_lake(env);
     env.restart(sim::Crash::kKill);
@@ -137,7 +248,7 @@ TEST(PrepRun, AKilledRunGoesOnToTheSameBytes) {
     env.restart(stop % 2 ? sim::Crash::kKill : sim::Crash::kPowerCut);
     const Result<RunReport> second = run(env, config_for_test(), {"/lake", "/clean", {}});
     ASSERT_TRUE(second.ok()) << "stopped at " << stop << ": " << second.status().message();
-    ASSERT_EQ(tree(env, "/clean"), expected) << "stopped at " << stop;
+    ASSERT_EQ(differences(tree(env, "/clean"), expected), "") << "stopped at " << stop;
   }
   EXPECT_GT(stopped, 20);
 }
@@ -154,7 +265,7 @@ TEST(PrepRun, ErrorsSayWhatToDo) {
   EXPECT_NE(report_table(env, "/clean")->find("medicine"), std::string::npos);
   // A flipped bit in a unit's summary is found, not learnt from.
   const auto files = open_files(env, "/lake").value();
-  const std::vector<Unit> units = plan_units(config_for_test(), *files->list()).value();
+  const std::vector<Unit> units = plan_units(config_for_test(), no_evaluations(env), *files->list()).value();
   const std::string path = "/clean/units/" + units[0].key + ".sig";
   std::string bytes = *env.read_file(path);
   bytes[100] = static_cast<char>(bytes[100] ^ 1);

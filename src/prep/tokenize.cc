@@ -76,22 +76,26 @@ class Tokenize {
   }
 
   // The tokens of one file of CLEAN. The dataset's .idx appears last, so that its presence says that the part is whole.
-  Status encode_part(const std::string& file, Part& part) {
-    BGL_ASSIGN(const std::vector<CleanDocument> documents, read_clean_file(env_, options_.clean, file));
-    for (const CleanDocument& d : documents) {
+  Status encode_part(const CleanIndex::File& file, Part& part) {
+    const auto ready = text::IndexedDataset::open(part.prefix);
+    const bool encode = !ready.ok() || ready->documents() != file.documents;
+    std::optional<text::IndexedDatasetWriter> writer;
+    if (encode) {
+      BGL_ASSIGN(text::IndexedDatasetWriter created, text::IndexedDatasetWriter::create(part.prefix, type()));
+      writer.emplace(std::move(created));
+    }
+    BGL_TRY(each_clean_document(env_, options_.clean, file.file, [&](const CleanDocument& d) -> Status {
       part.documents.push_back({d.domain, d.licence, d.heldout, static_cast<int64_t>(d.text.size()), hash64(d.id)});
-    }
-    if (const auto ready = text::IndexedDataset::open(part.prefix);
-        ready.ok() && ready->documents() == static_cast<int64_t>(documents.size())) {
-      return {};
-    }
-    BGL_ASSIGN(text::IndexedDatasetWriter writer, text::IndexedDatasetWriter::create(part.prefix, type()));
-    for (const CleanDocument& d : documents) {
+      if (!writer) return {};
       std::vector<int32_t> ids = tokenizer_->encode_ordinary(d.text);
       ids.push_back(*end_of_text_);
-      BGL_TRY(writer.add_document(ids));
+      return writer->add_document(ids);
+    }));
+    if (static_cast<int64_t>(part.documents.size()) != file.documents) {
+      return data_loss("{}: holds {} documents, its summary says {}", join_path(options_.clean, file.file),
+                       part.documents.size(), file.documents);
     }
-    return writer.finish();
+    return writer ? writer->finish() : Status();
   }
 
   Status encode_parts() {
@@ -101,7 +105,7 @@ class Tokenize {
     int64_t done = 0;
     thread_pool().parallel_for(static_cast<int64_t>(parts_.size()), 1, [&](int64_t begin, int64_t end) {
       for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
-        parts_[i].prefix = join_path(work_, hash128_hex(key_ + index_.files[i]));
+        parts_[i].prefix = join_path(work_, hash128_hex(key_ + index_.files[i].file));
         results[i] = encode_part(index_.files[i], parts_[i]);
         const std::lock_guard guard(mutex);
         if (options_.progress) options_.progress(++done, static_cast<int64_t>(parts_.size()));

@@ -32,13 +32,13 @@ Result<TrainTokenizerReport> train_tokenizer(Env& env, const TrainTokenizerOptio
   if (options.progress) train.progress = [&](int32_t done, int32_t total) { options.progress("merges", done, total); };
   text::BpeTrainer trainer(train);
   for (size_t i = 0; i < index.files.size(); ++i) {
-    BGL_ASSIGN(const std::vector<CleanDocument> documents, read_clean_file(env, options.clean, index.files[i]));
-    for (const CleanDocument& document : documents) {
-      if (document.heldout) continue;
+    BGL_TRY(each_clean_document(env, options.clean, index.files[i].file, [&](const CleanDocument& document) -> Status {
+      if (document.heldout) return {};
       trainer.add(document.text);
       ++report.documents;
       report.text_bytes += static_cast<int64_t>(document.text.size());
-    }
+      return {};
+    }));
     if (options.progress)
       options.progress("counting words", static_cast<int64_t>(i) + 1, static_cast<int64_t>(index.files.size()));
   }
