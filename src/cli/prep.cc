@@ -13,7 +13,7 @@ namespace bgl::cli {
 namespace {
 
 struct PrepArgs {
-  std::string config, in, out, clean, tokenizer;
+  std::string config, in, out, clean, tokenizer, html;
   std::vector<std::string> sets;
   bool json = false;
 };
@@ -42,6 +42,10 @@ Status run_prep(const PrepArgs& args) {
 Status run_report(const PrepArgs& args) {
   Result<std::string> text = args.json ? prep::report_json(real_env(), args.clean) : prep::report_table(real_env(), args.clean);
   if (!text.ok()) return text.status();
+  if (!args.html.empty()) {
+    BGL_ASSIGN(const std::string page, prep::report_page(real_env(), args.clean));
+    BGL_TRY(real_env().write_file_atomic(args.html, page));
+  }
   std::fputs(text->c_str(), stdout);
   return {};
 }
@@ -85,9 +89,10 @@ void add_prep(CLI::App& app, Status& status) {
   });
 
   CLI::App* report = prep->add_subcommand("report", "What came in, what was kept, and what each rule dropped");
-  set_example(*report, "bgl prep report clean --json");
+  set_example(*report, "bgl prep report clean --html report.html");
   report->add_option("CLEAN", args->clean, "Folder of clean documents")->required();
   report->add_flag("--json", args->json, "As JSON");
+  report->add_option("--html", args->html, "Writes a page here: dropped and kept texts side by side, for every source and rule");
   report->callback([args, &status] { status = run_report(*args); });
 
   CLI::App* tokenize = prep->add_subcommand("tokenize", "Clean documents to Megatron shards, one folder per domain");

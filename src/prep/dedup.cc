@@ -19,14 +19,28 @@ uint64_t splitmix(uint64_t& state) {
 }
 
 // h(x) = (a x + b) mod 2^64, upper half: a multiply-shift family, a odd (Dietzfelbinger et al. 1997).
-struct Permutation {
-  uint64_t a, b;
+struct Family {
+  std::vector<uint64_t> a, b;
 };
-std::vector<Permutation> permutations(size_t count) {
+const Family& family_of(size_t count) {
+  thread_local Family family;
+  if (family.a.size() == count) return family;
   uint64_t state = 1;
-  std::vector<Permutation> out(count);
-  for (Permutation& p : out) p = {splitmix(state) | 1, splitmix(state)};
-  return out;
+  family = {std::vector<uint64_t>(count), std::vector<uint64_t>(count)};
+  for (size_t i = 0; i < count; ++i) family.a[i] = splitmix(state) | 1, family.b[i] = splitmix(state);
+  return family;
+}
+
+// The one hot loop: written so that the compiler makes vectors of it, for each kind of processor.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)
+__attribute__((target_clones("arch=x86-64-v4", "avx2", "default"), optimize("O3")))
+#endif
+void lower_minima(const uint64_t* __restrict a, const uint64_t* __restrict b, uint64_t x, uint32_t* __restrict minima, size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    const auto h = static_cast<uint32_t>((a[i] * x + b[i]) >> 32);
+    minima[i] = h < minima[i] ? h : minima[i];
+  }
 }
 
 // Disjoint sets whose representative is the smallest member.
@@ -180,7 +194,30 @@ class DuplicateJudge {
 
 }  // namespace
 
+namespace {
+
+std::string normalised_ascii(std::string_view text) {
+  std::string out(text.size(), '\0');
+  size_t n = 0;
+  bool gap = false;
+  for (const char c : text) {
+    const char lower = static_cast<char>(c | 0x20);
+    const bool letter = lower >= 'a' && lower <= 'z', digit = c >= '0' && c <= '9';
+    if (letter || digit) {
+      if (gap && n > 0) out[n++] = ' ';
+      out[n++] = letter ? lower : c;
+    }
+    gap = !letter && !digit;
+  }
+  out.resize(n);
+  return out;
+}
+
+}  // namespace
+
 std::string normalised_text(std::string_view text) {
+  if (std::all_of(text.begin(), text.end(), [](char c) { return static_cast<signed char>(c) >= 0; }))
+    return normalised_ascii(text);
   const std::string lower = text::to_lower(text::nfkc(text));
   std::string out;
   bool gap = false;
@@ -208,7 +245,7 @@ Signature signature_of_normalised(std::string_view normal, const DedupConfig& co
   out.exact = hash128(normal);
   if (!config.near) return out;
   const size_t count = static_cast<size_t>(config.bands) * static_cast<size_t>(config.rows);
-  const std::vector<Permutation> family = permutations(count);
+  const Family& family = family_of(count);
   const std::vector<std::string_view> words = words_of(normal);
   const size_t n = static_cast<size_t>(config.words);
   std::vector<uint32_t> minima(count, UINT32_MAX);
@@ -220,9 +257,7 @@ Signature signature_of_normalised(std::string_view normal, const DedupConfig& co
       shingle = {words[s].data(), static_cast<size_t>(last.data() + last.size() - words[s].data())};
     }
     const uint64_t x = hash64(shingle);
-    for (size_t i = 0; i < count; ++i) {
-      minima[i] = std::min(minima[i], static_cast<uint32_t>((family[i].a * x + family[i].b) >> 32));
-    }
+    lower_minima(family.a.data(), family.b.data(), x, minima.data(), count);
   }
   const size_t row_bytes = static_cast<size_t>(config.rows) * sizeof(uint32_t);
   for (size_t band = 0; band < static_cast<size_t>(config.bands); ++band) {

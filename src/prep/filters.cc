@@ -114,18 +114,21 @@ class Judge {
   }
 
   void repetition() {
-    const Repeats lines = repeats(m_.lines), paragraphs = repeats(m_.paragraphs);
+    const Repeats& lines = line_repeats();
+    const Repeats paragraphs = drop_ ? Repeats() : repeats(m_.paragraphs);
     at_most("gopher_dup_lines", share(lines.items, m_.lines.size()));
     at_most("gopher_dup_paragraphs", share(paragraphs.items, m_.paragraphs.size()));
     at_most("gopher_dup_line_chars", share(lines.bytes, m_.bytes));
     at_most("gopher_dup_paragraph_chars", share(paragraphs.bytes, m_.bytes));
+    if (drop_) return;
+    WordRuns runs(m_.words);
     for (const size_t n : {2, 3, 4}) {
       const std::string rule = fmt::format("gopher_top_{}_gram", n);
-      if (wanted(rule)) at_most(rule.c_str(), share(top_gram_bytes(m_.words, n), m_.bytes));
+      if (wanted(rule)) at_most(rule.c_str(), share(runs.top_bytes(n), m_.bytes));
     }
     for (size_t n = 5; n <= 10; ++n) {
       const std::string rule = fmt::format("gopher_dup_{}_grams", n);
-      if (wanted(rule)) at_most(rule.c_str(), share(repeated_gram_bytes(m_.words, n), m_.bytes));
+      if (wanted(rule)) at_most(rule.c_str(), share(runs.repeated_bytes(n), m_.bytes));
     }
   }
 
@@ -136,11 +139,16 @@ class Judge {
   }
 
   void fineweb() {
-    const Repeats lines = repeats(m_.lines);
+    const Repeats& lines = line_repeats();
     at_least("fineweb_punctuated_lines", share(m_.punctuated_lines, m_.lines.size()));
     at_most("fineweb_dup_line_chars", share(lines.bytes, m_.bytes));
     at_most("fineweb_short_lines", share(m_.short_lines, m_.lines.size()));
     at_most("fineweb_newlines_per_word", share(m_.newlines, m_.words.size()));
+  }
+
+  const Repeats& line_repeats() {
+    if (!lines_) lines_ = repeats(m_.lines);
+    return *lines_;
   }
 
   static double share(size_t part, size_t whole) {
@@ -149,6 +157,7 @@ class Judge {
 
   const RuleSet& rules_;
   const TextMeasures& m_;
+  std::optional<Repeats> lines_;
   std::optional<Drop> drop_;
 };
 

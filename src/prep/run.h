@@ -43,6 +43,9 @@ Result<RunReport> run(Env& env, const PrepConfig& config, const RunOptions& opti
 
 // The table of CLEAN/summary.json for people: a row per domain and source, and what each rule dropped.
 Result<std::string> report_table(Env& env, const std::string& clean);
+// A page for judging the rules: the table, and for every source and rule texts that it dropped beside texts of the source that
+// are kept, with what was measured.
+Result<std::string> report_page(Env& env, const std::string& clean);
 // CLEAN/summary.json as it is.
 Result<std::string> report_json(Env& env, const std::string& clean);
 

@@ -225,6 +225,12 @@ TEST(PrepRun, MasksDecontaminatesAndKeepsSamples) {
   for (const nlohmann::json& s : all) samples[s["rule"]] = s["documents"].size();
   EXPECT_EQ(samples, (std::map<std::string, size_t>{
                          {"", 2}, {"contaminated", 1}, {"gopher_words_min", 1}, {"personal_card", 1}, {"unreadable", 1}}));
+  const std::string html = *report_page(env, "/clean");
+  EXPECT_NE(html.find("a: contaminated (1 dropped)"), std::string::npos);
+  EXPECT_NE(html.find("test   [&quot;q7&quot;]\n\nThe "), std::string::npos);
+  EXPECT_NE(html.find("short   [2]\n\nToo short."), std::string::npos);
+  EXPECT_NE(html.find("<b>Kept</b>\n<pre>"), std::string::npos);
+  EXPECT_NE(report_table(env, "/clean")->find("masked\n  mail "), std::string::npos);
   // Another evaluation set makes another result.
   ASSERT_TRUE(env.write_file_atomic("/eval.jsonl", "{\"question\":\"" + question + " view?\"}\n").ok());
   EXPECT_EQ(run(env, config, {"/in", "/clean", {}})->units_made, 1);

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <unordered_map>
-#include <unordered_set>
+#include <bit>
+#include <cstring>
 
 #include "base/hash.h"
 #include "prep/filters.h"
@@ -72,19 +72,27 @@ size_t count_of(std::string_view text, std::string_view needle) {
   return n;
 }
 
-bool is_stop_word(std::string_view lower) {
+// Which of the eight stop words this is, as a bit; 0: none. A comma or full stop at its end is no part of it.
+uint32_t stop_word_bit(std::string_view word) {
   static constexpr std::array<std::string_view, 8> kStop = {"the", "be", "to", "of", "and", "that", "have", "with"};
-  return std::find(kStop.begin(), kStop.end(), lower) != kStop.end();
+  while (!word.empty() && (word.back() == ',' || word.back() == '.')) word.remove_suffix(1);
+  if (word.size() < 2 || word.size() > 4) return 0;
+  char lower[4];
+  for (size_t i = 0; i < word.size(); ++i)
+    lower[i] = word[i] >= 'A' && word[i] <= 'Z' ? static_cast<char>(word[i] + 32) : word[i];
+  const auto found = std::find(kStop.begin(), kStop.end(), std::string_view(lower, word.size()));
+  return found == kStop.end() ? 0 : 1u << (found - kStop.begin());
 }
 
 void measure_words(TextMeasures& m) {
   size_t characters = 0;
-  std::unordered_set<std::string> stop_words;
+  uint32_t stop_words = 0;
   for (const std::string_view word : m.words) {
     bool letter = false, digit = false;
     size_t length = 0;
     for (size_t at = 0; at < word.size(); ++length) {
-      const Char c = text::decode_utf8(word, at);
+      const auto byte = static_cast<unsigned char>(word[at]);
+      const Char c = byte < 0x80 ? Char{byte, 1} : text::decode_utf8(word, at);
       const CharClass cls = text::char_class(c.codepoint);
       letter = letter || cls == CharClass::kLetter;
       digit = digit || cls == CharClass::kNumber;
@@ -95,13 +103,9 @@ void measure_words(TextMeasures& m) {
       ++m.proper_words;
       characters += length;
     }
-    if (word.size() <= 5) {
-      std::string lower = text::to_lower(word);
-      while (!lower.empty() && (lower.back() == ',' || lower.back() == '.')) lower.pop_back();
-      if (is_stop_word(lower)) stop_words.insert(lower);
-    }
+    if (word.size() <= 5) stop_words |= stop_word_bit(word);
   }
-  m.stop_words = stop_words.size();
+  m.stop_words = static_cast<size_t>(std::popcount(stop_words));
   m.mean_word_length = m.proper_words == 0 ? 0 : static_cast<double>(characters) / static_cast<double>(m.proper_words);
 }
 
@@ -119,17 +123,14 @@ void measure_lines(TextMeasures& m) {
   }
 }
 
-uint64_t gram_hash(const std::vector<std::string_view>& words, size_t at, size_t n) {
-  // The words of a run lie in one text, so the run is one piece of it, white space included.
-  const char* begin = words[at].data();
-  const std::string_view last = words[at + n - 1];
-  return hash64({begin, static_cast<size_t>(last.data() + last.size() - begin)});
+std::string lower_ascii(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = static_cast<char>(c + (c >= 'A' && c <= 'Z' ? 32 : 0));
+  return out;
 }
 
-size_t gram_bytes(const std::vector<std::string_view>& words, size_t at, size_t n) {
-  size_t bytes = 0;
-  for (size_t i = at; i < at + n; ++i) bytes += words[i].size();
-  return bytes;
+bool contains(std::string_view text, std::string_view needle) {
+  return ::memmem(text.data(), text.size(), needle.data(), needle.size()) != nullptr;
 }
 
 }  // namespace
@@ -141,6 +142,11 @@ std::vector<std::string_view> words_of(std::string_view text) {
     if (end > begin) out.push_back(text.substr(begin, end - begin));
   };
   for (size_t at = 0; at < text.size();) {
+    const auto byte = static_cast<unsigned char>(text[at]);
+    if (byte > ' ' && byte < 0x80) {
+      ++at;
+      continue;
+    }
     const Char c = text::decode_utf8(text, at);
     if (text::is_space(text::char_class(c.codepoint))) {
       flush(at);
@@ -165,7 +171,7 @@ TextMeasures measure(std::string_view text) {
   m.newlines = count_of(text, "\n");
   m.ellipses = count_of(text, "...") + count_of(text, "\xE2\x80\xA6");
   m.curly_bracket = text.find('{') != std::string_view::npos;
-  m.lorem_ipsum = text::to_lower(text).find("lorem ipsum") != std::string::npos;
+  m.lorem_ipsum = contains(lower_ascii(text), "lorem ipsum");
   for (const std::string_view word : m.words) {
     if (ends_sentence(word)) ++m.sentences;
   }
@@ -176,42 +182,69 @@ TextMeasures measure(std::string_view text) {
 
 Repeats repeats(const std::vector<std::string_view>& items) {
   Repeats out;
-  std::unordered_set<std::string_view> seen;
-  for (const std::string_view item : items) {
-    if (seen.insert(item).second) continue;
+  std::vector<std::pair<uint64_t, size_t>> hashes(items.size());
+  for (size_t i = 0; i < items.size(); ++i) hashes[i] = {hash64(items[i]), items[i].size()};
+  std::sort(hashes.begin(), hashes.end());
+  for (size_t i = 1; i < hashes.size(); ++i) {
+    if (hashes[i] != hashes[i - 1]) continue;
     ++out.items;
-    out.bytes += item.size();
+    out.bytes += hashes[i].second;
   }
   return out;
 }
 
-size_t top_gram_bytes(const std::vector<std::string_view>& words, size_t n) {
-  if (words.size() < n) return 0;
-  struct Gram {
-    size_t count = 0, bytes = 0;
-  };
-  std::unordered_map<uint64_t, Gram> grams;
-  size_t count = 0, bytes = 0;
-  for (size_t at = 0; at + n <= words.size(); ++at) {
-    Gram& gram = grams[gram_hash(words, at, n)];
-    if (gram.count++ == 0) gram.bytes = gram_bytes(words, at, n);
-    // Of equally frequent runs the longest decides.
-    if (gram.count > count || (gram.count == count && gram.bytes > bytes)) count = gram.count, bytes = gram.bytes;
+WordRuns::WordRuns(const std::vector<std::string_view>& words) : words_(words.size()), prefix_(words_ + 1), bytes_(words_ + 1) {
+  constexpr uint64_t kBase = 0x9E3779B97F4A7C15ull;
+  for (size_t i = 0; i < words_; ++i) {
+    prefix_[i + 1] = prefix_[i] * kBase + hash64(words[i]);
+    bytes_[i + 1] = bytes_[i] + words[i].size();
   }
+  power_[0] = 1;
+  for (size_t n = 1; n <= kLongest; ++n) power_[n] = power_[n - 1] * kBase;
+  slots_.resize(std::bit_ceil(std::max<size_t>(words_ * 2, 16)));
+}
+
+WordRuns::Slot& WordRuns::slot_of(uint64_t hash) {
+  const size_t mask = slots_.size() - 1;
+  size_t i = (hash ^ hash >> 32) & mask;
+  while (slots_[i].count != 0 && slots_[i].hash != hash) i = (i + 1) & mask;
+  return slots_[i];
+}
+
+void WordRuns::clear() { std::fill(slots_.begin(), slots_.end(), Slot{0, 0, 0}); }
+
+size_t WordRuns::top_bytes(size_t n) {
+  if (words_ < n || n >= none_from_) return 0;
+  clear();
+  size_t count = 0, bytes = 0;
+  for (size_t at = 0; at + n <= words_; ++at) {
+    const uint64_t hash = hash_of(at, n);
+    Slot& slot = slot_of(hash);
+    if (slot.count++ == 0) slot.hash = hash, slot.first = static_cast<uint32_t>(at);
+    if (slot.count < count) continue;
+    const size_t run = bytes_of(slot.first, n);
+    if (slot.count > count || run > bytes) count = slot.count, bytes = run;
+  }
+  if (count < 2) none_from_ = n;
   return count < 2 ? 0 : count * bytes;
 }
 
-size_t repeated_gram_bytes(const std::vector<std::string_view>& words, size_t n) {
-  std::unordered_set<uint64_t> seen;
+size_t WordRuns::repeated_bytes(size_t n) {
+  if (n >= none_from_) return 0;
+  clear();
   size_t bytes = 0;
-  for (size_t at = 0; at + n <= words.size();) {
-    if (seen.insert(gram_hash(words, at, n)).second) {
+  for (size_t at = 0; at + n <= words_;) {
+    const uint64_t hash = hash_of(at, n);
+    Slot& slot = slot_of(hash);
+    if (slot.count == 0) {
+      slot = {hash, 1, static_cast<uint32_t>(at)};
       ++at;
       continue;
     }
-    bytes += gram_bytes(words, at, n);
+    bytes += bytes_of(at, n);
     at += n;
   }
+  if (bytes == 0) none_from_ = n;
   return bytes;
 }
 
@@ -219,13 +252,21 @@ std::string without_lines(std::string_view text, const LineRules& rules) {
   if (!rules.javascript && !rules.policy && !rules.terminal && rules.words_min == 0) return std::string(text);
   static constexpr std::array<std::string_view, 5> kPolicy = {"terms of use", "privacy policy", "cookie policy", "uses cookies",
                                                               "use of cookies"};
+  if (!rules.terminal && rules.words_min == 0) {
+    // Most texts have none of these words: then no line goes.
+    const std::string lower = lower_ascii(text);
+    const bool any =
+        (rules.javascript && contains(lower, "javascript")) ||
+        (rules.policy && std::any_of(kPolicy.begin(), kPolicy.end(), [&](std::string_view p) { return contains(lower, p); }));
+    if (!any) return std::string(text);
+  }
   std::string out;
   for (size_t at = 0; at < text.size();) {
     const size_t end = std::min(text.find('\n', at), text.size());
     const std::string_view line = text.substr(at, end - at);
     const std::string_view content = stripped(line);
     at = end + 1;
-    const std::string lower = text::to_lower(content);
+    const std::string lower = lower_ascii(content);
     bool drop = rules.javascript && lower.find("javascript") != std::string::npos;
     drop = drop || (rules.policy && std::any_of(kPolicy.begin(), kPolicy.end(),
                                                 [&](std::string_view p) { return lower.find(p) != std::string::npos; }));

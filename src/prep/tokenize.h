@@ -46,8 +46,8 @@ struct TokenizeReport {
   bool nothing_to_do = false;
   int64_t documents = 0, tokens = 0;
 };
-// Depends on the documents and the tokenizer only. One file of CLEAN's tokens is held per thread; finished ones lie in OUT/units
-// until the manifest is written, so a killed run goes on.
+// Depends on the documents and the tokenizer only. One file of CLEAN's tokens is held per thread; finished ones lie in
+// OUT/units until the manifest is written, so a killed run goes on.
 Result<TokenizeReport> tokenize(Env& env, const TokenizeOptions& options);
 
 }  // namespace bgl::prep

@@ -12,6 +12,8 @@ constexpr const char* kStyle =
     "table{border-collapse:collapse;margin:1rem 0;font-variant-numeric:tabular-nums}"
     "th,td{padding:.25rem .75rem;border-bottom:1px solid var(--line);text-align:left}"
     "td.n,th.n{text-align:right}pre{overflow-x:auto;padding:.75rem;border:1px solid var(--line)}"
+    ".two{display:grid;grid-template-columns:1fr 1fr;gap:1rem}.two "
+    "pre{white-space:pre-wrap;overflow-wrap:anywhere;font-size:.8rem}"
     "svg{max-width:100%;height:auto}"
     "@media(prefers-color-scheme:dark){body{color:#ddd;background:#181a1b}}";
 
@@ -55,6 +57,19 @@ void Page::heading(std::string_view text, int level) {
 void Page::paragraph(std::string_view text) { body_ += "<p>" + html_escape(text) + "</p>\n"; }
 
 void Page::preformatted(std::string_view text) { body_ += "<pre>" + html_escape(text) + "</pre>\n"; }
+
+void Page::side_by_side(std::string_view left_heading, std::span<const std::string> left, std::string_view right_heading,
+                        std::span<const std::string> right) {
+  const auto column = [&](std::string_view heading, std::span<const std::string> texts) {
+    body_ += "<div><b>" + html_escape(heading) + "</b>\n";
+    for (const std::string& text : texts) preformatted(text);
+    body_ += "</div>\n";
+  };
+  body_ += "<div class=\"two\">\n";
+  column(left_heading, left);
+  column(right_heading, right);
+  body_ += "</div>\n";
+}
 
 void Page::table(const Table& table) {
   const auto row = [&](const std::vector<std::string>& cells, const char* tag) {

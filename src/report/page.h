@@ -19,6 +19,9 @@ class Page {
   void paragraph(std::string_view text);
   // Fixed width, line ends kept.
   void preformatted(std::string_view text);
+  // Two columns with headings of their own; each text in a box, line ends kept, long lines broken.
+  void side_by_side(std::string_view left_heading, std::span<const std::string> left, std::string_view right_heading,
+                    std::span<const std::string> right);
   void table(const Table& table);
   void plot(std::span<const PlotSeries> series, const PlotOptions& options);
   std::string html() const;

@@ -98,5 +98,14 @@ TEST(ReportPage, IsOneWholeFileAndEscapesEverything) {
   EXPECT_NE(html.find("prefers-color-scheme:dark"), std::string::npos);
 }
 
+TEST(ReportPage, TextsSideBySide) {
+  Page page("t");
+  const std::vector<std::string> left = {"one <x>", "two"}, right = {"three"};
+  page.side_by_side("Dropped", left, "Kept", right);
+  EXPECT_NE(page.html().find("<div class=\"two\">\n<div><b>Dropped</b>\n<pre>one &lt;x&gt;</pre>\n<pre>two</pre>\n</div>\n"
+                             "<div><b>Kept</b>\n<pre>three</pre>\n</div>\n</div>\n"),
+            std::string::npos);
+}
+
 }  // namespace
 }  // namespace bgl::report
