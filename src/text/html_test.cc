@@ -51,7 +51,7 @@ TEST(Html, XmlEmptyElements) {
             "text\n\nmore");
 }
 
-std::string refused(const std::string& html, const ReadLimits& limits = {}) {
+std::string refused_page(const std::string& html, const ReadLimits& limits = {}) {
   return extract_html(html, limits).status().message();
 }
 std::string times(const std::string& text, int n) {
@@ -61,14 +61,14 @@ std::string times(const std::string& text, int n) {
 }
 
 TEST(Html, BombsAreRefused) {
-  EXPECT_EQ(refused(times("<div><b>", 100000) + "x"), "elements nest deeper than 1024");
+  EXPECT_EQ(refused_page(times("<div><b>", 100000) + "x"), "elements nest deeper than 1024");
   EXPECT_EQ(text_of(times("<div><b>", 512) + "x"), "x") << "as deep as may be";
   EXPECT_EQ(text_of("<p>a" + times("<i>", 600) + "b" + times("</i>", 600) + "<p>c"), "ab\n\nc");
-  EXPECT_EQ(refused(times("<p>", 600000)), "more than 500000 elements, attributes and texts");
-  EXPECT_EQ(refused("<p " + times("a ", 600000) + ">"), "more than 500000 elements, attributes and texts");
+  EXPECT_EQ(refused_page(times("<p>", 600000)), "more than 500000 elements, attributes and texts");
+  EXPECT_EQ(refused_page("<p " + times("a ", 600000) + ">"), "more than 500000 elements, attributes and texts");
   // Cells of tables inside tables are looked at once per table.
   const std::string tables = times("<table><tr><td>", 250) + times("<td>x", 200000);
-  EXPECT_EQ(refused(tables, {.seconds = 0.05}), "takes longer than 0.05 seconds");
+  EXPECT_EQ(refused_page(tables, {.seconds = 0.05}), "takes longer than 0.05 seconds");
 }
 
 // Any bytes give valid UTF-8 out of valid UTF-8.

@@ -8,7 +8,7 @@
 namespace bgl::text::jinja {
 namespace {
 
-using Kind = Token::Kind;
+using TokenKind = Token::Kind;
 
 class Parser {
  public:
@@ -22,26 +22,26 @@ class Parser {
  private:
   const Token& now() const { return t_[at_]; }
   int line() const { return now().line; }
-  bool is_op(std::string_view op) const { return now().kind == Kind::kOperator && now().text == op; }
-  bool is_word(std::string_view word) const { return now().kind == Kind::kName && now().text == word; }
+  bool is_op(std::string_view op) const { return now().kind == TokenKind::kOperator && now().text == op; }
+  bool is_word(std::string_view word) const { return now().kind == TokenKind::kName && now().text == word; }
   bool skip_op(std::string_view op) { return is_op(op) && ++at_; }
   bool skip_word(std::string_view word) { return is_word(word) && ++at_; }
   void want_op(std::string_view op) {
     if (!skip_op(op)) fail(line(), fmt::format("'{}' is expected, got {}", op, shown()));
   }
   std::string want_name() {
-    if (now().kind != Kind::kName) fail(line(), "a name is expected, got " + shown());
+    if (now().kind != TokenKind::kName) fail(line(), "a name is expected, got " + shown());
     return t_[at_++].text;
   }
-  void want(Kind kind, const char* what) {
+  void want(TokenKind kind, const char* what) {
     if (now().kind != kind) fail(line(), fmt::format("{} is expected, got {}", what, shown()));
     ++at_;
   }
   std::string shown() const {
     switch (now().kind) {
-      case Kind::kEnd: return "the end of the template";
-      case Kind::kBlockEnd: return "'%}'";
-      case Kind::kOutputEnd: return "'}}'";
+      case TokenKind::kEnd: return "the end of the template";
+      case TokenKind::kBlockEnd: return "'%}'";
+      case TokenKind::kOutputEnd: return "'}}'";
       default: return "'" + now().text + "'";
     }
   }
@@ -65,28 +65,28 @@ class Parser {
     const Level level(*this);
     std::vector<NodePtr> out;
     while (true) {
-      if (now().kind == Kind::kEnd) {
+      if (now().kind == TokenKind::kEnd) {
         if (!ends.empty()) fail(line(), fmt::format("'{}' is missing", ends.back()));
         return out;
       }
-      if (now().kind == Kind::kText) {
+      if (now().kind == TokenKind::kText) {
         out.push_back(make(Node::Kind::kText, now().text));
         ++at_;
-      } else if (now().kind == Kind::kOutputBegin) {
+      } else if (now().kind == TokenKind::kOutputBegin) {
         ++at_;
         NodePtr n = make(Node::Kind::kOutput), e = expression();
-        want(Kind::kOutputEnd, "'}}'");
+        want(TokenKind::kOutputEnd, "'}}'");
         out.push_back(with(std::move(n), {&e}));
       } else {
         ++at_;  // {%
-        if (now().kind == Kind::kName && std::find(ends.begin(), ends.end(), now().text) != ends.end()) return out;
+        if (now().kind == TokenKind::kName && std::find(ends.begin(), ends.end(), now().text) != ends.end()) return out;
         statement(out);
       }
     }
   }
   void end_block(std::string_view word) {
     if (!skip_word(word)) fail(line(), fmt::format("'{}' is expected, got {}", word, shown()));
-    want(Kind::kBlockEnd, "'%}'");
+    want(TokenKind::kBlockEnd, "'%}'");
   }
 
   void statement(std::vector<NodePtr>& out) {
@@ -98,10 +98,10 @@ class Parser {
     if (word == "break" || word == "continue") {
       if (loops_ == 0) fail(at, fmt::format("'{}' outside of a loop", word));
       out.push_back(make(word == "break" ? Node::Kind::kBreak : Node::Kind::kContinue));
-      return want(Kind::kBlockEnd, "'%}'");
+      return want(TokenKind::kBlockEnd, "'%}'");
     }
     if (word == "generation") {  // a mark for training: its text is as any other
-      want(Kind::kBlockEnd, "'%}'");
+      want(TokenKind::kBlockEnd, "'%}'");
       for (NodePtr& n : statements({"endgeneration"})) out.push_back(std::move(n));
       return end_block("endgeneration");
     }
@@ -117,12 +117,12 @@ class Parser {
     NodePtr over = choice_without_if(), condition;
     if (skip_word("if")) condition = expression();
     if (is_word("recursive")) fail(line(), "recursive loops are not supported");
-    want(Kind::kBlockEnd, "'%}'");
+    want(TokenKind::kBlockEnd, "'%}'");
     ++loops_;
     n->body = statements({"else", "endfor"});
     --loops_;
     if (skip_word("else")) {
-      want(Kind::kBlockEnd, "'%}'");
+      want(TokenKind::kBlockEnd, "'%}'");
       n->otherwise = statements({"endfor"});
     }
     end_block("endfor");
@@ -131,7 +131,7 @@ class Parser {
 
   NodePtr if_statement() {
     NodePtr n = make(Node::Kind::kIf), condition = expression();
-    want(Kind::kBlockEnd, "'%}'");
+    want(TokenKind::kBlockEnd, "'%}'");
     n->body = statements({"elif", "else", "endif"});
     if (skip_word("elif")) {
       const Level level(*this);
@@ -139,7 +139,7 @@ class Parser {
       return with(std::move(n), {&condition});
     }
     if (skip_word("else")) {
-      want(Kind::kBlockEnd, "'%}'");
+      want(TokenKind::kBlockEnd, "'%}'");
       n->otherwise = statements({"endif"});
     }
     end_block("endif");
@@ -152,11 +152,11 @@ class Parser {
     if (n->names.size() == 1 && skip_op(".")) n->text = want_name();  // of a namespace
     if (skip_op("=")) {
       NodePtr value = expression_list();
-      want(Kind::kBlockEnd, "'%}'");
+      want(TokenKind::kBlockEnd, "'%}'");
       return with(std::move(n), {&value});
     }
     if (n->names.size() > 1) fail(line(), "'=' is expected, got " + shown());
-    want(Kind::kBlockEnd, "'='");
+    want(TokenKind::kBlockEnd, "'='");
     n->kind = Node::Kind::kSetBlock;
     n->body = statements({"endset"});
     end_block("endset");
@@ -224,8 +224,8 @@ class Parser {
     n->parts.push_back(sum());
     constexpr std::string_view kOperators[] = {"==", "!=", "<", "<=", ">", ">="};
     while (true) {
-      const bool symbol = now().kind == Kind::kOperator && std::find(std::begin(kOperators), std::end(kOperators), now().text) != std::end(kOperators);
-      const bool not_in = is_word("not") && t_[at_ + 1].kind == Kind::kName && t_[at_ + 1].text == "in";
+      const bool symbol = now().kind == TokenKind::kOperator && std::find(std::begin(kOperators), std::end(kOperators), now().text) != std::end(kOperators);
+      const bool not_in = is_word("not") && t_[at_ + 1].kind == TokenKind::kName && t_[at_ + 1].text == "in";
       if (!symbol && !not_in && !is_word("in")) break;
       n->names.push_back(not_in ? "not in" : now().text);
       at_ += not_in ? 2 : 1;
@@ -236,7 +236,7 @@ class Parser {
   template <typename Next>
   NodePtr chain(std::initializer_list<std::string_view> operators, Next next) {
     NodePtr left = next();
-    while (now().kind == Kind::kOperator && std::find(operators.begin(), operators.end(), now().text) != operators.end()) {
+    while (now().kind == TokenKind::kOperator && std::find(operators.begin(), operators.end(), now().text) != operators.end()) {
       NodePtr n = make(Node::Kind::kBinary, now().text);
       ++at_;
       NodePtr right = next();
@@ -266,13 +266,13 @@ class Parser {
     NodePtr n = make(Node::Kind::kLiteral);
     const std::string text = now().text;
     switch (now().kind) {
-      case Kind::kString:
+      case TokenKind::kString:
         n->literal = Value::of(text);
-        for (++at_; now().kind == Kind::kString; ++at_) n->literal.text += now().text;
+        for (++at_; now().kind == TokenKind::kString; ++at_) n->literal.text += now().text;
         return n;
-      case Kind::kInt:
-      case Kind::kFloat: number(*n); return n;
-      case Kind::kName:
+      case TokenKind::kInt:
+      case TokenKind::kFloat: number(*n); return n;
+      case TokenKind::kName:
         if (text == "true" || text == "True" || text == "false" || text == "False") n->literal = Value::of(text[0] == 't' || text[0] == 'T');
         else if (text == "none" || text == "None") n->literal = Value::none();
         else n->kind = Node::Kind::kName, n->text = text;
@@ -321,7 +321,7 @@ class Parser {
     const char *begin = text.data(), *end = begin + text.size();
     int64_t i = 0;
     double d = 0;
-    const bool whole = now().kind == Kind::kInt;
+    const bool whole = now().kind == TokenKind::kInt;
     const auto [stop, ec] = whole ? std::from_chars(begin, end, i) : std::from_chars(begin, end, d);
     if (ec != std::errc() || stop != end) fail(line(), fmt::format("the number {} is too large", text));
     n.literal = whole ? Value::of(i) : Value::of(d);
@@ -333,7 +333,7 @@ class Parser {
       if (is_op(".")) {
         ++at_;
         NodePtr next = make(Node::Kind::kAttribute, now().text);
-        if (now().kind != Kind::kName && now().kind != Kind::kInt) fail(line(), "a name is expected, got " + shown());
+        if (now().kind != TokenKind::kName && now().kind != TokenKind::kInt) fail(line(), "a name is expected, got " + shown());
         ++at_;
         n = with(std::move(next), {&n});
       } else if (is_op("[")) {
@@ -371,7 +371,7 @@ class Parser {
     want_op("(");
     while (!is_op(")")) {
       if (is_op("*") || is_op("**")) fail(line(), "unpacked arguments are not supported");
-      const bool named = now().kind == Kind::kName && t_[at_ + 1].kind == Kind::kOperator && t_[at_ + 1].text == "=";
+      const bool named = now().kind == TokenKind::kName && t_[at_ + 1].kind == TokenKind::kOperator && t_[at_ + 1].text == "=";
       if (named) {
         std::string name = want_name();
         ++at_;
@@ -404,10 +404,10 @@ class Parser {
   }
   // A test's one argument may stand without parentheses.
   bool begins_argument() const {
-    if (now().kind == Kind::kString || now().kind == Kind::kInt || now().kind == Kind::kFloat) return true;
-    if (now().kind == Kind::kOperator) return now().text == "[" || now().text == "{";
+    if (now().kind == TokenKind::kString || now().kind == TokenKind::kInt || now().kind == TokenKind::kFloat) return true;
+    if (now().kind == TokenKind::kOperator) return now().text == "[" || now().text == "{";
     constexpr std::string_view kWords[] = {"else", "or", "and", "is", "if", "in", "not", "recursive"};
-    return now().kind == Kind::kName && std::find(std::begin(kWords), std::end(kWords), now().text) == std::end(kWords);
+    return now().kind == TokenKind::kName && std::find(std::begin(kWords), std::end(kWords), now().text) == std::end(kWords);
   }
 
   std::vector<Token> t_;

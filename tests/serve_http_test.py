@@ -1,7 +1,7 @@
 """The server as its users meet it: the official OpenAI client, a batch of 64 against each request alone, prefix hits, bad requests,
 keys, a full queue, SIGTERM. Needs the folder BGL_TEST_DATA (models/stories260k) and the package openai; skips without either.
 
-Usage: serve_test.py BGL
+Usage: serve_http_test.py BGL
 """
 import concurrent.futures
 import json

@@ -1,7 +1,7 @@
 """Clients that mean harm, or are only broken, against a real server: slow ones, huge heads and bodies, what is no HTTP and no JSON, half-closed
 sockets, pipelining, thousands of idle connections. After each, and meanwhile, others are served. Needs BGL_TEST_DATA; skips without.
 
-Usage: hostile_test.py BGL
+Usage: hostile_http_test.py BGL
 """
 import json
 import os
