@@ -44,7 +44,7 @@ Status bench(const std::string& name, const std::string& argument, const std::st
     names += std::string(names.empty() ? "" : ", ") + b.name;
     if (name == b.name) chosen = &b;
   }
-  if (!chosen && name != "serve") return invalid_argument("there is no benchmark '{}': choose {} or serve", name, names);
+  if (!chosen && name != "serve") return invalid_argument("there is no benchmark '{}': choose {}, serve", name, names);
   const lang::MachineInfo& m = lang::machine();
   const lang::Rates rates = lang::measure_rates();
   BGL_ASSIGN(const auto results, !chosen ? bench_serve(load) : chosen->run ? chosen->run(rates) : chosen->run_files(files));
