@@ -33,6 +33,10 @@ constexpr std::array<std::string_view, 35> kBlocks = {
 constexpr std::array<std::string_view, 11> kLinkBlocks = {"center", "dir",     "div",   "dl", "menu", "ol",
                                                           "p",      "section", "table", "td", "ul"};
 constexpr double kLinkShareMax = 0.6;
+// A block is prose from so many characters on; the content is where this share of a page's prose is, if there is enough of it.
+constexpr int64_t kProseBlock = 40;
+constexpr double kContentShare = 0.85;
+constexpr int64_t kProseMin = 300;
 
 int heading_level(std::string_view tag) {
   return tag.size() == 2 && tag[0] == 'h' && tag[1] >= '1' && tag[1] <= '6' ? tag[1] - '0' : 0;
@@ -50,9 +54,37 @@ bool has_name(const HtmlNode& node, std::string_view wanted) {
   return false;
 }
 
+// Words inside the names of classes and ids ("article-related_links", "shareBar") that mark what stands beside an article.
+constexpr std::array<std::string_view, 54> kAsideWords = {
+    "ad",      "ads",         "adsense",    "advert",   "advertisement", "author",    "banner",  "breadcrumb", "breadcrumbs",
+    "byline",  "caption",     "captions",   "comment",  "comments",      "consent",   "cookie",  "cookies",    "copyright",
+    "credit",  "dateline",    "disclaimer", "disqus",   "follow",        "gdpr",      "hidden",  "login",      "meta",
+    "modal",   "most",        "newsletter", "outbrain", "pagination",    "paywall",   "popular", "popup",      "promo",
+    "recirc",  "recommended", "related",    "respond",  "share",         "sharing",   "sidebar", "signup",     "social",
+    "sponsor", "sponsored",   "subscribe",  "taboola",  "tags",          "timestamp", "toolbar", "trending",   "widget"};
+
+bool lower_letter(char c) { return c >= 'a' && c <= 'z'; }
+
+bool has_aside_word(std::string_view names) {
+  char word[16];
+  for (size_t at = 0; at < names.size();) {
+    size_t n = 0, begin = at;
+    for (; at < names.size(); ++at) {
+      const char c = names[at], lower = static_cast<char>(c | 0x20);
+      if (!lower_letter(lower) || (at > begin && lower_letter(names[at - 1]) && !lower_letter(c))) break;
+      if (n < sizeof word) word[n] = lower;
+      ++n;
+    }
+    if (n > 0 && n <= sizeof word && listed(std::string_view(word, n), kAsideWords)) return true;
+    if (at == begin) ++at;
+  }
+  return false;
+}
+
 bool has_dropped_name(const HtmlNode& node) {
   for (const char* attribute : {"class", "id"}) {
     const std::string_view value = node.attribute(attribute);
+    if (has_aside_word(value)) return true;
     for (size_t at = 0; at < value.size();) {
       const size_t end = std::min(value.find_first_of(" \t\n", at), value.size());
       if (listed(value.substr(at, end - at), kDroppedNames)) return true;
@@ -92,13 +124,21 @@ class Extractor {
     HtmlText out;
     const HtmlNode* title = find(root_, "title");
     if (title) out.title = inline_text(*title);
-    const HtmlNode* main = find_main(root_);
+    const HtmlNode* main = find_body(root_);
+    if (!main) main = find_main(root_);
     main_ = main ? main : &root_;
+    main_ = content_of(*main_);
     const HtmlNode* h1 = out.title.empty() ? find(*main_, "h1") : nullptr;
     if (h1) out.title = inline_text(*h1);
     for (const auto& child : main_->children) walk(*child);
-    BGL_TRY(budget_.status());
     out.text = writer_.take();
+    if (out.text.empty()) {
+      // Names misled: a page is not all navigation.
+      names_count_ = false;
+      for (const auto& child : root_.children) walk(*child);
+      out.text = writer_.take();
+    }
+    BGL_TRY(budget_.status());
     return out;
   }
 
@@ -132,6 +172,22 @@ class Extractor {
     return nullptr;
   }
 
+  // What the page itself says is the body of its article (schema.org), if it says so once.
+  const HtmlNode* find_body(const HtmlNode& node) {
+    const HtmlNode* body = nullptr;
+    int64_t found = 0;
+    const auto visit = [&](const auto& self, const HtmlNode& n) -> void {
+      if (n.attribute("itemprop") == "articleBody") {
+        body = &n;
+        ++found;
+        return;
+      }
+      for (const auto& child : n.children) self(self, *child);
+    };
+    visit(visit, node);
+    return found == 1 && shares_[body].text >= kProseMin ? body : nullptr;
+  }
+
   static const HtmlNode* find_main(const HtmlNode& node) {
     if (node.tag == "main" || node.attribute("role") == "main") return &node;
     for (const auto& child : node.children) {
@@ -140,11 +196,56 @@ class Extractor {
     return nullptr;
   }
 
+  // Prose below a node: characters in blocks of their own that hold enough of it, and few links. What stands beside an article
+  // does not count. `all`: that counts too.
+  int64_t measure_prose(const HtmlNode& node, bool all) {
+    if (!budget_.step() || node.is_text() || listed(node.tag, kDroppedTags) || is_hidden(node)) return 0;
+    if (!all && has_dropped_name(node) && !is_most(node)) return 0;
+    auto& prose_of = all ? all_prose_ : prose_;
+    if (is_code(node)) return prose_of[&node] = shares_[&node].text;
+    int64_t own = 0, links = 0, below = 0;
+    for (const auto& child : node.children) {
+      if (child->is_text()) {
+        own += std::count_if(child->text.begin(), child->text.end(), [](char c) { return c != ' ' && c != '\n' && c != '\t'; });
+      } else if (!listed(child->tag, kBlocks) && child->tag != "td" && child->tag != "th") {
+        const TextShare share = shares_[child.get()];
+        own += share.text, links += share.links;
+        if (share.text > kProseBlock) below += measure_prose(*child, all);
+      } else {
+        below += measure_prose(*child, all);
+      }
+    }
+    const bool prose = own >= kProseBlock && links * 2 < own;
+    return prose_of[&node] = below + (prose && below == 0 ? own : 0);
+  }
+
+  // The smallest element that holds nearly all prose of `node`.
+  const HtmlNode* content_of(const HtmlNode& node) {
+    prose_total_ = measure_prose(node, true);
+    const int64_t all = measure_prose(node, false);
+    const HtmlNode* at = &node;
+    for (const HtmlNode* next = at; next; at = next ? next : at) {
+      next = nullptr;
+      for (const auto& child : at->children) {
+        const auto found = prose_.find(child.get());
+        if (found != prose_.end() && static_cast<double>(found->second) >= kContentShare * static_cast<double>(all))
+          next = child.get();
+      }
+      if (!next || next->tag == "p" || next->tag == "li" || is_code(*next) || all < kProseMin) break;
+    }
+    return at;
+  }
+
   // Half of the page cannot be navigation, whatever its name says.
-  bool is_most(const HtmlNode& node) { return shares_[&node].text * 2 > shares_[main_].text; }
+  bool is_most(const HtmlNode& node) {
+    if (shares_[&node].text * 2 > shares_[main_].text) return true;
+    const auto prose = all_prose_.find(&node);
+    return prose != all_prose_.end() && prose_total_ >= kProseMin && prose->second * 2 > prose_total_;
+  }
 
   bool is_dropped(const HtmlNode& node) {
     if (listed(node.tag, kDroppedTags) || is_hidden(node)) return true;
+    if (!names_count_) return false;
     if (node.tag == "header" && main_ == &root_ && !in_article_) return !is_most(node);
     if ((node.tag == "form" || has_dropped_name(node)) && !is_most(node)) return true;
     if (!listed(node.tag, kLinkBlocks)) return false;
@@ -293,6 +394,9 @@ class Extractor {
   Budget& budget_;
   const HtmlNode* main_ = nullptr;
   std::unordered_map<const HtmlNode*, TextShare> shares_;
+  std::unordered_map<const HtmlNode*, int64_t> prose_, all_prose_;
+  int64_t prose_total_ = 0;
+  bool names_count_ = true;
   BlockWriter writer_;
   int depth_ = 0;
   int64_t number_ = 0;  // of the next item of a numbered list; 0 in the others

@@ -1,5 +1,7 @@
 // The main text of an HTML page as light Markdown: headings with #, list items with - or numbers, tables with |, code in
-// fences. Dropped are scripts, forms, navigation, footers, asides, what is hidden, and blocks that are mostly links.
+// fences. Dropped are scripts, forms, navigation, footers, asides, what is hidden, blocks that are mostly links, what classes
+// and ids call comments, advertisements, sharing and the like, and what lies outside the element that holds nearly all prose
+// (or that the page marks as its articleBody).
 #pragma once
 
 #include <string>

@@ -37,6 +37,23 @@ TEST(Html, ANavigationNameOnTheWholePageIsIgnored) {
   EXPECT_EQ(text_of("<body class=nav><div id=menu><p>All the text there is.</p></div>"), "All the text there is.");
 }
 
+const std::string kProse =
+    "The heart pumps blood through two circuits, of which one leads to the lungs and the other to all organs. ";
+
+TEST(Html, WhatStandsBesideAnArticleIsDropped) {
+  const std::string article = "<p>" + kProse + kProse + "</p><p>" + kProse + kProse + "</p>";
+  const std::string text = kProse + kProse.substr(0, kProse.size() - 1);
+  const std::string wanted = text + "\n\n" + text;
+  EXPECT_EQ(
+      text_of("<div><div class='post-relatedLinks'><p>More of this</p></div>" + article + "<div id=shareBar>Share</div></div>"),
+      wanted);
+  EXPECT_EQ(text_of("<div><p>Log in</p><div>" + article + "</div><p>All rights reserved</p></div>"), wanted)
+      << "the element that holds nearly all prose";
+  EXPECT_EQ(text_of("<div><p>" + kProse + "</p><div itemprop=articleBody>" + article + "</div></div>"), wanted);
+  EXPECT_EQ(text_of("<div class=widget><p>Short, but all there is</p></div>"), "Short, but all there is");
+  EXPECT_EQ(text_of("<p>Kept</p><div class='loaded download shares'>kept too</div>"), "Kept\n\nkept too") << "whole words only";
+}
+
 TEST(Html, TitleEntitiesAndDoxygenCode) {
   const HtmlText page = *extract_html("<title>A &amp; B &#x2014; &eacute;&nbsp;&notareal;</title><p>x &lt;y&gt; &#150; AT&T");
   EXPECT_EQ(page.title, "A & B \xE2\x80\x94 \xC3\xA9\xC2\xA0&notareal;");

@@ -2,31 +2,38 @@
 
 #include <utf8proc.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <span>
 #include <vector>
+
+#include "text/internal/unicode_tables.h"
 
 namespace bgl::text {
 namespace {
 
 constexpr int32_t kCodepoints = 0x110000;
 
-CharClass classify(int32_t c) {
+// The White_Space property, which no later Unicode changes.
+CharClass white_space(int32_t c) {
   if (c == '\r' || c == '\n') return CharClass::kNewline;
   if ((c >= 9 && c <= 13) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) ||
       c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000) {
     return CharClass::kSpace;
   }
-  const utf8proc_category_t category = utf8proc_category(c);
-  if (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO) return CharClass::kLetter;
-  if (category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO) return CharClass::kNumber;
   return CharClass::kOther;
 }
 
 // A byte per code point: 1.1 MB, filled once in a few milliseconds, then one load per character.
 const std::vector<CharClass>& class_table() {
   static const std::vector<CharClass> table = [] {
-    std::vector<CharClass> out(kCodepoints);
-    for (int32_t c = 0; c < kCodepoints; ++c) out[static_cast<size_t>(c)] = classify(c);
+    std::vector<CharClass> out(kCodepoints, CharClass::kOther);
+    const auto mark = [&](const CodeRange* ranges, size_t count, CharClass cls) {
+      for (const CodeRange& r : std::span(ranges, count)) std::fill(out.begin() + r.first, out.begin() + r.last + 1, cls);
+    };
+    for (int32_t c = 0; c < 0x3001; ++c) out[static_cast<size_t>(c)] = white_space(c);
+    mark(kLetters, kLettersCount, CharClass::kLetter);
+    mark(kNumbers, kNumbersCount, CharClass::kNumber);
     return out;
   }();
   return table;

@@ -1,4 +1,5 @@
-// Characters of UTF-8 text with the classes tokenizers and filters ask for. Unicode 15 (utf8proc 2.8).
+// Characters of UTF-8 text with the classes tokenizers and filters ask for. Letters and numbers are those of Unicode 16, as the
+// peers' tokenizers know them (unicode_tables.cc); lower case and normal forms those of Unicode 15 (utf8proc 2.8).
 #pragma once
 
 #include <cstddef>
