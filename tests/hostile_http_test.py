@@ -1,5 +1,5 @@
 """Clients that mean harm, or are only broken, against a real server: slow ones, huge heads and bodies, what is no HTTP and no JSON, half-closed
-sockets, pipelining, thousands of idle connections. After each, and meanwhile, others are served. Needs BGL_TEST_DATA; skips without.
+sockets, pipelining, thousands of idle connections. After each, and meanwhile, others are served.
 
 Usage: hostile_http_test.py BGL
 """
@@ -11,17 +11,13 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
 
-SKIP = 77  # ctest's SKIP_RETURN_CODE
-DATA = os.environ.get("BGL_TEST_DATA", "")
-MODEL = os.path.join(DATA, "models/stories260k/stories260K.bin")
-TOKENIZER = os.path.join(DATA, "models/stories260k/tok512.bin")
-if not DATA or not os.path.exists(MODEL):
-    print("skipped: BGL_TEST_DATA names no folder with models/stories260k")
-    sys.exit(SKIP)
+import tiny_model
+
 BGL = sys.argv.pop(1)
 KEY = "a-long-and-secret-key"
 
@@ -37,7 +33,8 @@ GOOD = request({"prompt": "a", "max_tokens": 2})
 class Hostile(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.process = subprocess.Popen([BGL, "serve", MODEL, "--tokenizer", TOKENIZER, "--port", "0", "--api-key", KEY], stdout=subprocess.PIPE,
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.process = subprocess.Popen([BGL, "serve", tiny_model.make(BGL, cls.folder.name), "--port", "0", "--api-key", KEY], stdout=subprocess.PIPE,
                                        stderr=subprocess.PIPE, text=True)
         cls.port = int(re.search(r":(\d+)$", cls.process.stdout.readline().strip()).group(1))
 
@@ -47,6 +44,7 @@ class Hostile(unittest.TestCase):
         assert cls.process.wait(60) == 0
         cls.process.stdout.close()
         cls.process.stderr.close()
+        cls.folder.cleanup()
 
     def connect(self):
         s = socket.create_connection(("127.0.0.1", self.port), timeout=30)

@@ -11,6 +11,7 @@
 #include "compiler/compile.h"
 #include "framework/functional.h"
 #include "lang/kernel.h"
+#include "lang/tuner.h"
 
 namespace bgl::cli {
 namespace {
@@ -56,6 +57,14 @@ std::vector<PeerProcess> start_peers() {
   return out;
 }
 
+// Until the schedules that the product may take have had their turns.
+template <typename F>
+void settle(const F& product) {
+  constexpr double kLeast = 0.05, kMost = 15;  // seconds
+  const double start = seconds_now();
+  for (int runs = 0; runs < 5 || seconds_now() - start < kLeast || (lang::choices_being_tried() > 0 && seconds_now() - start < kMost); ++runs) product();
+}
+
 // Every round runs ours and each peer in turn; the least time of each counts.
 Result<BenchResult> measure(const Size& size, std::vector<PeerProcess>& peers, const lang::Rates& rates) {
   const auto [m, n, k] = size;
@@ -69,7 +78,8 @@ Result<BenchResult> measure(const Size& size, std::vector<PeerProcess>& peers, c
       framework::eval(std::span(&c, 1));
       return c;
     };
-    const std::vector<float> c = product().to_vector();  // compiles at the first round
+    if (round == 0) settle(product);
+    const std::vector<float> c = product().to_vector();
     check = gemm_check(c.data(), m * n);
     best = std::min(best, least_seconds(kSecondsOfARound, product));
     for (PeerProcess& peer : peers) {

@@ -111,14 +111,14 @@ enum class Right : uint8_t {
 
 struct GemmShape {
   int mr, nr, vector;
-  int tail;  // rows left over after whole tiles of mr; 0 when `a` is packed, whose tiles are all whole
   bool packed_a;
   Right right;
   Mem b_mem = Mem::f32;  // of kPanels, else f32
 };
 
 // Program (block of panels, block of rows, batch): for every block of k, the program's part of b is packed into its scratch,
-// then swept.
+// then swept. Rows left over after whole tiles are the end of a last one that begins before them: some rows are computed twice, to the
+// same bits, and no kernel is needed for every number of rows. So an `a` that is not packed wants mr rows of every program at least.
 lang::Function make_gemm(GemmShape s) {
   Builder b("gemm");
   const bool scaled = s.b_mem == Mem::i8;
@@ -191,7 +191,8 @@ lang::Function make_gemm(GemmShape s) {
       });
     });
   };
-  auto tile = [&](Val panel, Val at, int rows, Val from, Val to) {
+  const int rows = s.mr;
+  auto tile = [&](Val panel, Val at, Val number, Val from, Val to) {
     const Val column = panel * double(s.nr), right_at = (panel - first_panel) * width;
     TileAccess c_access{.rows = rows, .cols = s.nr};
     c_access.row_stride = n;
@@ -203,7 +204,7 @@ lang::Function make_gemm(GemmShape s) {
     const Val a_at =
         s.packed_a ? a_base + (from * tiles + at / double(s.mr) * (to - from)) * double(padded(s.mr)) : a_base + at * row;
     // Past the first block of k the sums so far are taken up again.
-    const Val sums_at = ((at - first) / double(s.mr) * panels_per + panel - first_panel) * double(s.mr * s.nr);
+    const Val sums_at = (number * panels_per + panel - first_panel) * double(s.mr * s.nr);
     TileAccess sums{.rows = rows, .cols = s.nr};
     sums.row_stride = b.const_i64(s.nr);
     b.when(b.cmp_eq(from, b.const_i64(0)), [&] { b.store(unfinished, sums_at, b.full(0, rows, s.nr), sums); });
@@ -228,8 +229,10 @@ lang::Function make_gemm(GemmShape s) {
       const Val block_last = b.min(block_first + row_block, last);
       const Val whole_end = s.packed_a ? block_last : block_first + (block_last - block_first) / double(s.mr) * double(s.mr);
       b.each(first_panel, last_panel, b.const_i64(1), [&](Val panel) {
-        b.each(block_first, whole_end, b.const_i64(s.mr), [&](Val at) { tile(panel, at, s.mr, from, to); });
-        if (s.tail > 0) b.when(b.cmp_lt(whole_end, block_last), [&] { tile(panel, whole_end, s.tail, from, to); });
+        b.each(block_first, whole_end, b.const_i64(s.mr), [&](Val at) { tile(panel, at, (at - first) / double(s.mr), from, to); });
+        if (!s.packed_a) {
+          b.when(b.cmp_lt(whole_end, block_last), [&] { tile(panel, block_last - double(s.mr), (whole_end - first) / double(s.mr), from, to); });
+        }
       });
     });
   });
@@ -347,7 +350,7 @@ void gemm_as(Lowering& l, OperandId a, Batched as, const RightOperand& right, co
   if (s.packs_a) a = pack_a(l, a, as, p, s);
   const int64_t panels = (p.n + s.nr - 1) / s.nr;
   const auto [panels_per, rows_per] = share_of(p, s, l.machine());
-  const GemmShape shape{s.mr, s.nr, l.machine().vector_floats, s.packs_a ? 0 : static_cast<int>(p.m % s.mr), s.packs_a, right.kind, right.mem};
+  const GemmShape shape{s.mr, s.nr, l.machine().vector_floats, s.packs_a, right.kind, right.mem};
   std::vector<Slot> slots = {slot(a), slot(right.b), slot(l.out())};
   if (right.mem == Mem::i8) slots.push_back(slot(right.scales));
   slots.insert(slots.end(), {slot(p.m), slot(p.n), slot(p.k)});
@@ -355,7 +358,7 @@ void gemm_as(Lowering& l, OperandId a, Batched as, const RightOperand& right, co
   slots.insert(slots.end(), {slot(as.inner), slot(as.strides.batch0), slot(as.strides.batch1), slot(bs.strides.row),
                              slot(bs.strides.col), slot(bs.inner), slot(bs.strides.batch0), slot(bs.strides.batch1),
                              slot(panels), slot(rows_per), slot(panels_per), slot(s.k_block), slot(std::max<int64_t>(1, s.row_block / s.mr) * s.mr)});
-  l.launch(fmt::format("gemm/{}x{}+{}{}{}", s.mr, s.nr, shape.tail, s.packs_a ? "p" : "", right.name()), [&] { return make_gemm(shape); },
+  l.launch(fmt::format("gemm/{}x{}{}{}", s.mr, s.nr, s.packs_a ? "p" : "", right.name()), [&] { return make_gemm(shape); },
            {(panels + panels_per - 1) / panels_per, (p.m + rows_per - 1) / rows_per, p.batches}, std::move(slots));
 }
 

@@ -33,15 +33,15 @@ ProductSize largest_of_class(const ProductSize& s) { return {up_to(s.batches), u
 
 GemmSchedule general_gemm(const ProductSize& size, const GemmKind& kind, const Machine& machine) {
   GemmSchedule s = tile_for(machine);
-  if (size.m <= 16 && size.m % s.mr != 0 && size.m % 4 == 0) s.mr = 4;  // no short tile left over
-  s.packs_a = worth_packing((size.n + s.nr - 1) / s.nr, kind.rows_together);
+  if (size.m < s.mr || (size.m <= 16 && size.m % s.mr != 0 && size.m % 4 == 0)) s.mr = 4;  // no row twice
+  s.packs_a = worth_packing((size.n + s.nr - 1) / s.nr, kind.rows_together) || share_of(size, s, machine).rows_per == 0;
   return s;
 }
 
 std::vector<GemmSchedule> other_gemms(const ProductSize& size, const GemmKind& kind, const Machine& machine) {
   const ProductSize top = largest_of_class(size);
   GemmSchedule base = tile_for(machine);
-  base.packs_a = true;  // so that no tile is short, and a schedule is one kernel
+  base.packs_a = true;  // so that no row is computed twice
   const int vector = machine.vector_floats;
   std::vector<GemmSchedule> out;
   auto add = [&](auto change) {
@@ -80,7 +80,17 @@ ProgramShare share_of(const ProductSize& size, const GemmSchedule& s, const Mach
   const int64_t panels = (size.n + s.nr - 1) / s.nr;
   const int64_t panels_per = std::min(s.panels_most, items_per_program(panels, size.batches, std::min<int64_t>(4, s.panels_most), threads));
   const int64_t columns = (panels + panels_per - 1) / panels_per;
-  return {panels_per, std::min(s.rows_most / s.mr * s.mr, items_per_program(size.m, columns * size.batches, 4 * s.mr, threads))};
+  const int64_t most = s.rows_most / s.mr * s.mr, wanted = std::min(most, items_per_program(size.m, columns * size.batches, 4 * s.mr, threads));
+  if (s.packs_a) return {panels_per, wanted};
+  // So many that the last program has a whole tile of them: the next larger number, or the next smaller one.
+  const auto leaves_a_tile = [&](int64_t rows) { return size.m % rows == 0 || size.m % rows >= s.mr; };
+  for (int64_t rows = wanted; rows <= most; rows += s.mr) {
+    if (leaves_a_tile(rows)) return {panels_per, rows};
+  }
+  for (int64_t rows = wanted; rows > 0; rows -= s.mr) {
+    if (leaves_a_tile(rows)) return {panels_per, rows};
+  }
+  return {panels_per, 0};
 }
 
 int64_t items_per_program(int64_t items, int64_t others, int64_t least, int threads) {
