@@ -208,7 +208,7 @@ void lower_attention(Lowering& l, double scale, bool causal) {
   const int64_t t = qs[2], s = l.shape(v)[2];
   if (numel(qs) == 0) return;
   const OperandId kt = transpose_blocks(l, l.in(1));
-  const int rows = t >= 4 ? rows_at_once(l.machine()) : 1;
+  const int rows = rows_at_once(l.machine());
   const Shape &a = l.layout(q).strides, &c = l.layout(v).strides;
   l.launch(fmt::format("attention/{}{}", rows, causal ? "c" : ""), [&] { return make_attention(rows, causal); },
            {(t + rows - 1) / rows, qs[1], qs[0]},

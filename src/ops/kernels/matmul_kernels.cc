@@ -345,8 +345,9 @@ struct RightOperand {
   std::string name() const { return kind == Right::kPanels ? lang::name_of(mem) : std::string(1, "rcs"[static_cast<int>(kind)]); }
 };
 
-void gemm_as(Lowering& l, OperandId a, Batched as, const RightOperand& right, const ProductSize& p, const GemmSchedule& s) {
+void gemm_as(Lowering& l, OperandId a, Batched as, const RightOperand& right, const ProductSize& p, const GemmSchedule& wanted) {
   const Batched& bs = right.at;
+  const GemmSchedule s = possible(wanted, p, l.machine());
   if (s.packs_a) a = pack_a(l, a, as, p, s);
   const int64_t panels = (p.n + s.nr - 1) / s.nr;
   const auto [panels_per, rows_per] = share_of(p, s, l.machine());

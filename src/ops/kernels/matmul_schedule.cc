@@ -34,14 +34,16 @@ ProductSize largest_of_class(const ProductSize& s) { return {up_to(s.batches), u
 GemmSchedule general_gemm(const ProductSize& size, const GemmKind& kind, const Machine& machine) {
   GemmSchedule s = tile_for(machine);
   if (size.m < s.mr || (size.m <= 16 && size.m % s.mr != 0 && size.m % 4 == 0)) s.mr = 4;  // no row twice
-  s.packs_a = worth_packing((size.n + s.nr - 1) / s.nr, kind.rows_together) || share_of(size, s, machine).rows_per == 0;
+  // A few rows pack in no time, and then they need no kernel more.
+  s.packs_a = s.mr == 4 || worth_packing((size.n + s.nr - 1) / s.nr, kind.rows_together);
   return s;
 }
 
 std::vector<GemmSchedule> other_gemms(const ProductSize& size, const GemmKind& kind, const Machine& machine) {
   const ProductSize top = largest_of_class(size);
   GemmSchedule base = tile_for(machine);
-  base.packs_a = true;  // so that no row is computed twice
+  base.packs_a = worth_packing((top.n + base.nr - 1) / base.nr, kind.rows_together);
+  const int64_t work = top.batches * top.m * top.n * top.k;
   const int vector = machine.vector_floats;
   std::vector<GemmSchedule> out;
   auto add = [&](auto change) {
@@ -51,11 +53,12 @@ std::vector<GemmSchedule> other_gemms(const ProductSize& size, const GemmKind& k
     if (fits && (!kind.panels || kPanelWidth % s.nr == 0)) out.push_back(s);
   };
   using S = GemmSchedule;
-  add([](S&) {});
+  // What needs a kernel of its own is for products of some weight.
+  if (work >= int64_t{1} << 24) add([](S& s) { s.packs_a = !s.packs_a; });
   const bool many = machine.registers >= 32;
-  if (many) add([&](S& s) { s.mr = 14; });
-  if (many) add([&](S& s) { s.mr = 6, s.nr = 4 * vector; });
-  if (top.n <= 4 * vector) add([&](S& s) { s.mr = many ? 24 : 12, s.nr = vector; });
+  if (many && work >= int64_t{1} << 24) add([&](S& s) { s.mr = 14; });
+  if (many && work >= int64_t{1} << 24) add([&](S& s) { s.mr = 6, s.nr = 4 * vector; });
+  if (top.n <= 4 * vector && work >= int64_t{1} << 22) add([&](S& s) { s.mr = many ? 24 : 12, s.nr = vector; });
   if (top.k >= 256) add([](S& s) { s.k_block = 128, s.panels_most = 8; });
   if (top.k > 256) add([](S& s) { s.k_block = 512; });
   if (top.k > 256) add([](S& s) { s.k_block = 512, s.panels_most = 2, s.rows_most = 768; });
@@ -73,6 +76,11 @@ std::string name_of(const GemmSchedule& s) {
 std::string size_class(const ProductSize& size) {
   const ProductSize top = largest_of_class(size);
   return fmt::format("{}{}x{}x{}", top.batches == 1 ? "" : fmt::format("{} of ", top.batches), top.m, top.n, top.k);
+}
+
+GemmSchedule possible(GemmSchedule s, const ProductSize& size, const Machine& machine) {
+  s.packs_a = s.packs_a || share_of(size, s, machine).rows_per == 0;
+  return s;
 }
 
 ProgramShare share_of(const ProductSize& size, const GemmSchedule& s, const Machine& machine) {

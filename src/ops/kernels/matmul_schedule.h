@@ -40,6 +40,9 @@ std::string name_of(const GemmSchedule& s);
 // "256x1024x1024": the class of a size.
 std::string size_class(const ProductSize& size);
 
+// `s`, or with `a` packed where its rows cannot be shared out otherwise.
+GemmSchedule possible(GemmSchedule s, const ProductSize& size, const Machine& machine);
+
 // How the programs share the work: each takes so many panels and rows. Of an `a` that is not packed the last one has mr rows at least;
 // where that cannot be, rows_per is 0.
 struct ProgramShare {
