@@ -10,21 +10,11 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+from attention import attention
+
 torch.set_num_threads(int(sys.argv[1]))
 torch.manual_seed(1)
 LAYERS, HEADS, WIDTH, BLOCK, BATCH, VOCAB = 4, 4, 128, 64, 12, 65
-
-
-def plain_attention(q, k, v):
-    t = q.shape[2]
-    scores = (q @ k.transpose(2, 3)) * q.shape[3] ** -0.5
-    return scores.masked_fill(torch.ones(t, t, dtype=torch.bool).triu(1), float("-inf")).softmax(-1) @ v
-
-
-def attention(q, k, v):
-    if not hasattr(F, "scaled_dot_product_attention"):
-        return plain_attention(q, k, v)
-    return F.scaled_dot_product_attention(q, k, v, is_causal=True)
 
 
 class Norm(nn.Module):

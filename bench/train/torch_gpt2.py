@@ -12,20 +12,10 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+from attention import attention
+
 HOW, LENGTH, THREADS = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 LAYERS, HEADS, WIDTH, CONTEXT, BATCH, VOCAB = 12, 12, 768, 1024, 4, 50257
-
-
-def plain_attention(q, k, v):
-    t = q.shape[2]
-    scores = (q @ k.transpose(2, 3)) * q.shape[3] ** -0.5
-    return scores.masked_fill(torch.ones(t, t, dtype=torch.bool).triu(1), float("-inf")).softmax(-1) @ v
-
-
-def attention(q, k, v):
-    if not hasattr(F, "scaled_dot_product_attention"):
-        return plain_attention(q, k, v)
-    return F.scaled_dot_product_attention(q, k, v, is_causal=True)
 
 
 class Block(nn.Module):

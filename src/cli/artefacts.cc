@@ -21,20 +21,15 @@ Result<VerifyReport> verify_files(Env& env, const std::string& path, const Verif
   return VerifyReport{report.files, report.bytes};
 }
 
-std::vector<std::string> kept_kernels(Env& env, const std::string& path) {
-  std::vector<std::string> out;
-  const auto entries = env.list_dir(path);
-  for (size_t i = 0; entries.ok() && i < entries->size(); ++i) {
-    if (device::BinaryCache::is_kept_name((*entries)[i].name)) out.push_back(join_path(path, (*entries)[i].name));
-  }
-  return out;
+bool has_kernels(Env& env, const std::string& path) {
+  const auto files = device::BinaryCache::files(env, path);
+  return files.ok() && !files->empty();
 }
-
-bool has_kernels(Env& env, const std::string& path) { return !kept_kernels(env, path).empty(); }
 
 Result<VerifyReport> verify_kernels(Env& env, const std::string& path, const VerifyProgress& progress) {
   VerifyReport report;
-  for (const std::string& file : kept_kernels(env, path)) {
+  BGL_ASSIGN(const std::vector<std::string> files, device::BinaryCache::files(env, path));
+  for (const std::string& file : files) {
     BGL_TRY(device::BinaryCache::check_file(file));
     BGL_ASSIGN(const FileStat info, env.stat(file));
     ++report.files;

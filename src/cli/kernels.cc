@@ -13,23 +13,6 @@
 namespace bgl::cli {
 namespace {
 
-struct Kept {
-  std::vector<std::string> paths;
-  int64_t bytes = 0;
-};
-Result<Kept> kept_kernels(Env& env, const std::string& folder) {
-  Kept out;
-  if (!env.exists(folder)) return out;
-  BGL_ASSIGN(const auto entries, env.list_dir(folder));
-  for (const DirEntry& e : entries) {
-    if (!device::BinaryCache::is_kept_name(e.name)) continue;
-    out.paths.push_back(join_path(folder, e.name));
-    BGL_ASSIGN(const FileStat info, env.stat(out.paths.back()));
-    out.bytes += info.size;
-  }
-  return out;
-}
-
 std::string tuned_table(bool all_machines) {
   report::Table table({"computation", "schedule", "gain", "machine"});
   for (const lang::Tuned& t : lang::tuned_schedules()) {
@@ -43,16 +26,21 @@ Status kernels(bool clear, bool all_machines) {
   Env& env = real_env();
   const std::string& folder = device::BinaryCache::shared().folder();
   if (folder.empty()) return invalid_argument("nothing is kept: BGL_CACHE_DIR is empty, and so are XDG_CACHE_HOME and HOME");
-  BGL_ASSIGN(const Kept kept, kept_kernels(env, folder));
+  BGL_ASSIGN(const std::vector<std::string> kept, device::BinaryCache::files(env, folder));
+  int64_t bytes = 0;
+  for (const std::string& path : kept) {
+    BGL_ASSIGN(const FileStat info, env.stat(path));
+    bytes += info.size;
+  }
   if (!clear) {
-    std::printf("%s: %zu kernels, %s\n%s", folder.c_str(), kept.paths.size(), human_bytes(static_cast<double>(kept.bytes)).c_str(),
+    std::printf("%s: %zu kernels, %s\n%s", folder.c_str(), kept.size(), human_bytes(static_cast<double>(bytes)).c_str(),
                 tuned_table(all_machines).c_str());
     return {};
   }
-  for (const std::string& path : kept.paths) BGL_TRY(env.remove(path));
+  for (const std::string& path : kept) BGL_TRY(env.remove(path));
   if (env.exists(lang::tuned_path())) BGL_TRY(env.remove(lang::tuned_path()));
-  std::printf("%s: %zu kernels (%s) and the chosen schedules removed\n", folder.c_str(), kept.paths.size(),
-              human_bytes(static_cast<double>(kept.bytes)).c_str());
+  std::printf("%s: %zu kernels (%s) and the chosen schedules removed\n", folder.c_str(), kept.size(),
+              human_bytes(static_cast<double>(bytes)).c_str());
   return {};
 }
 

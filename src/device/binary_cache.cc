@@ -100,6 +100,16 @@ bool BinaryCache::is_kept_name(std::string_view name) {
   return name.size() == 36 && name.ends_with(".bin") && name.find_first_not_of("0123456789abcdef") == 32;
 }
 
+Result<std::vector<std::string>> BinaryCache::files(Env& env, const std::string& folder) {
+  std::vector<std::string> out;
+  if (!env.exists(folder)) return out;
+  BGL_ASSIGN(const auto entries, env.list_dir(folder));
+  for (const DirEntry& e : entries) {
+    if (is_kept_name(e.name)) out.push_back(join_path(folder, e.name));
+  }
+  return out;
+}
+
 Status BinaryCache::check_file(const std::string& path) {
   std::string file;
   if (!read_all(path, file)) return make_status(Code::kIo, "{}: {}", path, std::strerror(errno));

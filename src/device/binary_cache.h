@@ -5,7 +5,9 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "base/env.h"
 #include "base/status.h"
 
 namespace bgl::device {
@@ -24,6 +26,8 @@ class BinaryCache {
 
   // Whether a file of that name is one of ours, and whether its bytes are whole; kDataLoss says what is wrong.
   static bool is_kept_name(std::string_view name);
+  // The paths of those in `folder`; none where there is no such folder.
+  static Result<std::vector<std::string>> files(Env& env, const std::string& folder);
   static Status check_file(const std::string& path);
 
   const std::string& folder() const { return folder_; }

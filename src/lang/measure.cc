@@ -42,10 +42,9 @@ Function stream_function() {
 // no product is moved out of the loop.
 Function byte_function(int chains) {
   Builder b("measure_bytes");
-  const Val out = b.pointer("out", Mem::i32), steps = b.i64("steps");
-  b.f32("unused");
+  const Val out = b.pointer("out", Mem::i32), steps = b.i64("steps"), factor = b.f32("factor");
   const int lanes = machine().vector_floats;
-  const Val right = b.cast(b.row_iota(chains), Elem::i32) * 16843009.0 + b.cast(b.iota(lanes), Elem::i32);
+  const Val right = b.cast(b.row_iota(chains), Elem::i32) * 16843009.0 + b.cast(b.iota(lanes), Elem::i32) + b.cast(factor * 2.0, Elem::i32);
   const auto sums = b.loop(b.const_i64(0), steps, b.const_i64(1), {b.full(0, chains, lanes, Elem::i32)},
                            [&](Val i, const Builder::Vals& v) -> Builder::Vals { return {b.dot4(b.cast(i, Elem::i32), right, v[0])}; });
   b.store(out, b.program_id(0) * lanes, b.reduce(sums[0], 0, ReduceKind::kSum), {.rows = 1, .cols = lanes});

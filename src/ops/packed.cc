@@ -23,7 +23,7 @@ void check_weight(const char* op, Metas in, int64_t rows) {
   BGL_REQUIRE((type == DType::kI8) == (in.size() == 2), "[{}] got {} with {} scales: int8 has them, and nothing else", op,
               dtype_name(type), in.size() == 2 ? "" : "no");
   if (in.size() < 2) return;
-  const TensorMeta wanted{DType::kF32, {panels[0], (panels[1] + kScaleGroup - 1) / kScaleGroup, kPanelWidth}};
+  const TensorMeta wanted{DType::kF32, {panels[0], scale_groups(panels[1]), kPanelWidth}};
   BGL_REQUIRE(in[1] == wanted, "[{}] got scales {} {} for panels {}", op, dtype_name(in[1].dtype), shape_text(in[1].shape),
               shape_text(panels));
 }
@@ -95,7 +95,7 @@ std::vector<Sample::Input> weight_inputs(DType type, int64_t n, int64_t k) {
   std::vector<Sample::Input> out = {{{type, {panels, k, kPanelWidth}}}};
   if (type != DType::kI8) return out;
   out[0].low = -127, out[0].high = 128;
-  out.push_back({{DType::kF32, {panels, (k + kScaleGroup - 1) / kScaleGroup, kPanelWidth}}, 0.001, 0.015});
+  out.push_back({{DType::kF32, {panels, scale_groups(k), kPanelWidth}}, 0.001, 0.015});
   return out;
 }
 constexpr DType kPackedTypes[] = {DType::kF32, DType::kBF16, DType::kI8};
