@@ -7,7 +7,7 @@
 #include "cli/bench.h"
 #include "ops/random.h"
 #include "prep/run.h"
-#include "text/bpe_train.h"
+#include "text/tokenizers/bpe_train.h"
 
 namespace bgl::cli {
 using nlohmann::json;

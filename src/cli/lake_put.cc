@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "cli/lake.h"
-#include "text/tar.h"
+#include "text/files/tar.h"
 
 namespace bgl::cli {
 namespace {

@@ -1,5 +1,5 @@
 // bgl tokenizer: text to ids and back, and training a vocabulary.
-#include "text/tokenizer.h"
+#include "text/tokenizers/tokenizer.h"
 
 #include <unistd.h>
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "framework/tensor.h"
-#include "text/indexed_dataset.h"
+#include "text/files/indexed_dataset.h"
 
 namespace bgl::framework {
 

@@ -10,7 +10,7 @@
 #include "base/env.h"
 #include "models/inference.h"
 #include "models/llama2c.h"
-#include "text/safetensors.h"
+#include "text/files/safetensors.h"
 
 namespace bgl::models {
 namespace {

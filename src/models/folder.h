@@ -9,7 +9,7 @@
 
 #include "models/generation.h"
 #include "models/weights.h"
-#include "text/tokenizer.h"
+#include "text/tokenizers/tokenizer.h"
 
 namespace bgl::models {
 

@@ -3,7 +3,7 @@
 #include <cstring>
 #include <map>
 
-#include "text/mmap_file.h"
+#include "text/files/mmap_file.h"
 
 namespace bgl::models {
 namespace {

@@ -3,7 +3,7 @@
 
 #include "base/env.h"
 #include "models/internal/weight_names.h"
-#include "text/safetensors.h"
+#include "text/files/safetensors.h"
 
 namespace bgl::models {
 namespace {

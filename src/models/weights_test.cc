@@ -8,7 +8,7 @@
 
 #include "base/env.h"
 #include "models/testing/random_model.h"
-#include "text/safetensors.h"
+#include "text/files/safetensors.h"
 
 namespace bgl::models {
 namespace {

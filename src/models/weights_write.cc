@@ -5,7 +5,7 @@
 #include "base/env.h"
 #include "base/hash.h"
 #include "models/internal/weight_names.h"
-#include "text/safetensors.h"
+#include "text/files/safetensors.h"
 
 namespace bgl::models {
 namespace {

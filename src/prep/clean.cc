@@ -2,8 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "text/byte_stream.h"
-#include "text/stream_window.h"
+#include "text/files/byte_stream.h"
+#include "text/files/stream_window.h"
 
 namespace bgl::prep {
 

@@ -7,7 +7,7 @@
 
 #include "prep/glob.h"
 #include "prep/language.h"
-#include "text/readers.h"
+#include "text/documents/readers.h"
 
 namespace bgl::prep {
 namespace {

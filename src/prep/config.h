@@ -45,7 +45,7 @@
 #include "base/status.h"
 #include "prep/filters.h"
 #include "prep/personal_data.h"
-#include "text/limits.h"
+#include "text/documents/limits.h"
 
 namespace bgl::prep {
 

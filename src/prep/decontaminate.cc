@@ -5,7 +5,7 @@
 #include "base/hash.h"
 #include "prep/dedup.h"
 #include "prep/filters.h"
-#include "text/readers.h"
+#include "text/documents/readers.h"
 
 namespace bgl::prep {
 namespace {

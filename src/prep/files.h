@@ -8,7 +8,7 @@
 
 #include "base/env.h"
 #include "base/status.h"
-#include "text/byte_stream.h"
+#include "text/files/byte_stream.h"
 
 namespace bgl::prep {
 

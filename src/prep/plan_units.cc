@@ -6,7 +6,7 @@
 #include "base/hash.h"
 #include "prep/glob.h"
 #include "prep/internal/unit.h"
-#include "text/readers.h"
+#include "text/documents/readers.h"
 
 namespace bgl::prep {
 namespace {

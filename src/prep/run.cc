@@ -10,7 +10,7 @@
 #include "base/threads.h"
 #include "prep/internal/samples.h"
 #include "prep/internal/unit.h"
-#include "text/packed_writer.h"
+#include "text/files/packed_writer.h"
 
 namespace bgl::prep {
 namespace {

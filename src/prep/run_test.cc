@@ -9,7 +9,7 @@
 #include "prep/internal/unit.h"
 #include "sim/sim_env.h"
 #include "storage/lake/lake.h"
-#include "text/decompress.h"
+#include "text/files/decompress.h"
 
 namespace bgl::prep {
 namespace {

@@ -11,8 +11,8 @@
 #include "base/hash.h"
 #include "base/threads.h"
 #include "prep/clean.h"
-#include "text/indexed_dataset.h"
-#include "text/tokenizer.h"
+#include "text/files/indexed_dataset.h"
+#include "text/tokenizers/tokenizer.h"
 
 namespace bgl::prep {
 namespace {

@@ -8,9 +8,9 @@
 #include "base/hash.h"
 #include "prep/run.h"
 #include "prep/train_tokenizer.h"
-#include "text/atomic_file.h"
-#include "text/indexed_dataset.h"
-#include "text/tokenizer.h"
+#include "text/files/atomic_file.h"
+#include "text/files/indexed_dataset.h"
+#include "text/tokenizers/tokenizer.h"
 
 namespace bgl::prep {
 namespace {

@@ -4,8 +4,8 @@
 
 #include "base/hash.h"
 #include "prep/clean.h"
-#include "text/bpe_train.h"
-#include "text/tokenizer.h"
+#include "text/tokenizers/bpe_train.h"
+#include "text/tokenizers/tokenizer.h"
 
 namespace bgl::prep {
 

@@ -7,9 +7,9 @@
 
 #include "prep/internal/samples.h"
 #include "prep/language.h"
-#include "text/packed_writer.h"
-#include "text/readers.h"
-#include "text/stream_window.h"
+#include "text/documents/readers.h"
+#include "text/files/packed_writer.h"
+#include "text/files/stream_window.h"
 
 namespace bgl::prep {
 namespace {

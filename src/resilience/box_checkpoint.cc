@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/hash.h"
-#include "text/safetensors.h"
+#include "text/files/safetensors.h"
 
 namespace bgl::resilience {
 namespace {

@@ -11,7 +11,7 @@
 #include "serve/grammar.h"
 #include "serve/sampler.h"
 #include "serve/schema_check.h"
-#include "text/tokenizer.h"
+#include "text/tokenizers/tokenizer.h"
 
 namespace bgl::serve {
 

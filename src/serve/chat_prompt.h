@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "models/folder.h"
-#include "text/chat_template.h"
-#include "text/tokenizer.h"
+#include "text/chat/chat_template.h"
+#include "text/tokenizers/tokenizer.h"
 
 namespace bgl::serve {
 

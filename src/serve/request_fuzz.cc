@@ -5,7 +5,7 @@
 #include "base/testing/fuzz.h"
 #include "serve/api_request.h"
 #include "serve/api_schema.h"
-#include "text/char_tokenizer.h"
+#include "text/tokenizers/char_tokenizer.h"
 
 using bgl::fuzz_failed;
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "text/tokenizer.h"
+#include "text/tokenizers/tokenizer.h"
 
 namespace bgl::serve {
 

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "serve/sampler.h"
-#include "text/char_tokenizer.h"
+#include "text/tokenizers/char_tokenizer.h"
 
 namespace bgl::serve {
 namespace {

@@ -6,7 +6,7 @@
 #include "base/env.h"
 #include "base/hash.h"
 #include "framework/random.h"
-#include "text/char_tokenizer.h"
+#include "text/tokenizers/char_tokenizer.h"
 #include "train/shards.h"
 
 namespace bgl::train {

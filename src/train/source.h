@@ -6,7 +6,7 @@
 #include <string>
 
 #include "framework/data.h"
-#include "text/tokenizer.h"
+#include "text/tokenizers/tokenizer.h"
 #include "train/options.h"
 
 namespace bgl::train {

@@ -1,0 +1,118 @@
+#include "text/tokenizers/internal/bpe_merges.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <queue>
+
+namespace bgl::text {
+namespace {
+
+constexpr size_t kShortWord = 48;
+constexpr int32_t kNoRank = INT32_MAX;
+
+uint64_t pair_key(int32_t left, int32_t right) {
+  return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
+}
+uint64_t mix(uint64_t x) {
+  x *= 0x9E3779B97F4A7C15ull;
+  return x ^ x >> 32;
+}
+
+}  // namespace
+
+BpeMerges::BpeMerges(std::vector<Merge> merges) : list_(std::move(merges)) {
+  size_t capacity = 16;
+  while (capacity < list_.size() * 2) capacity *= 2;
+  slots_.assign(capacity, Slot{0, kNoRank, -1});
+  mask_ = capacity - 1;
+  for (size_t i = 0; i < list_.size(); ++i) {
+    Merge& merge = list_[i];
+    if (merge.rank < 0) merge.rank = static_cast<int32_t>(i);
+    const uint64_t pair = pair_key(merge.left, merge.right);
+    uint64_t slot = mix(pair) & mask_;
+    while (slots_[slot].rank != kNoRank && slots_[slot].pair != pair) slot = (slot + 1) & mask_;
+    slots_[slot] = {pair, merge.rank, merge.merged};
+  }
+}
+
+const BpeMerges::Slot* BpeMerges::find(int32_t left, int32_t right) const {
+  const uint64_t pair = pair_key(left, right);
+  for (uint64_t i = mix(pair) & mask_; slots_[i].rank != kNoRank; i = (i + 1) & mask_) {
+    if (slots_[i].pair == pair) return &slots_[i];
+  }
+  return nullptr;
+}
+
+void BpeMerges::apply(std::vector<int32_t>& word) const {
+  if (word.size() < 2 || list_.empty()) return;
+  word.size() <= kShortWord ? apply_short(word) : apply_long(word);
+}
+
+void BpeMerges::apply_short(std::vector<int32_t>& word) const {
+  int32_t rank[kShortWord], merged[kShortWord];  // of the pair that begins at i
+  size_t n = word.size();
+  const auto look = [&](size_t i) {
+    const Slot* slot = i + 1 < n ? find(word[i], word[i + 1]) : nullptr;
+    rank[i] = slot ? slot->rank : kNoRank;
+    merged[i] = slot ? slot->merged : -1;
+  };
+  for (size_t i = 0; i < n; ++i) look(i);
+  for (;;) {
+    size_t best = 0;
+    for (size_t i = 1; i + 1 < n; ++i) {
+      if (rank[i] < rank[best]) best = i;
+    }
+    if (rank[best] == kNoRank) break;
+    word[best] = merged[best];
+    for (size_t i = best + 1; i + 1 < n; ++i) {
+      word[i] = word[i + 1];
+      rank[i] = rank[i + 1];
+      merged[i] = merged[i + 1];
+    }
+    --n;
+    look(best);
+    if (best > 0) look(best - 1);
+    if (n == 1) break;
+  }
+  word.resize(n);
+}
+
+void BpeMerges::apply_long(std::vector<int32_t>& word) const {
+  struct Candidate {
+    int32_t rank;
+    uint32_t left;
+    int32_t merged;
+    uint64_t pair;
+    bool operator>(const Candidate& o) const { return rank != o.rank ? rank > o.rank : left > o.left; }
+  };
+  const size_t n = word.size();
+  std::vector<uint32_t> next(n), previous(n);
+  std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> heap;
+  const auto offer = [&](size_t left) {
+    if (next[left] >= n) return;
+    if (const Slot* slot = find(word[left], word[next[left]])) {
+      heap.push({slot->rank, static_cast<uint32_t>(left), slot->merged, slot->pair});
+    }
+  };
+  for (size_t i = 0; i < n; ++i) {
+    next[i] = static_cast<uint32_t>(i + 1);
+    previous[i] = static_cast<uint32_t>(i) - 1;  // wraps for i = 0: "none"
+  }
+  for (size_t i = 0; i + 1 < n; ++i) offer(i);
+  while (!heap.empty()) {
+    const Candidate top = heap.top();
+    heap.pop();
+    // A candidate is stale when either of its tokens has been merged since; merged-away tokens hold -1.
+    const size_t left = top.left, right = next[left];
+    if (word[left] < 0 || right >= n || pair_key(word[left], word[right]) != top.pair) continue;
+    word[left] = top.merged;
+    word[right] = -1;
+    next[left] = next[right];
+    if (next[left] < n) previous[next[left]] = static_cast<uint32_t>(left);
+    offer(left);
+    if (previous[left] < n) offer(previous[left]);
+  }
+  std::erase(word, -1);
+}
+
+}  // namespace bgl::text
