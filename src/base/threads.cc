@@ -3,10 +3,9 @@
 #include <sched.h>
 
 #include <atomic>
-#include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <condition_variable>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -15,6 +14,8 @@ namespace bgl {
 namespace {
 
 thread_local bool inside_job = false;
+
+constexpr std::chrono::microseconds kSpin{20};
 
 int default_threads() {
   cpu_set_t set;
@@ -31,22 +32,37 @@ int default_threads() {
 
 }  // namespace
 
+// How the threads meet is one word: the job's number, whether it may still be joined, and how many workers are in it. A job's own
+// fields are written while nobody is in one, so whoever joins by changing the word may read them without a lock.
 struct ThreadPool::State {
+  static constexpr uint32_t kInside = 0x7fff, kOpen = 0x8000, kNextJob = 0x10000;
+
   std::vector<std::thread> workers;
   std::mutex job_mutex;  // one job at a time
 
-  std::mutex mutex;
-  std::condition_variable wake;
-  std::condition_variable done;
-  std::atomic<uint64_t> generation{0};
-  bool stop = false;
-  int running = 0;
+  std::atomic<uint32_t> word{0};
+  std::atomic<uint32_t> ended{0};  // counts jobs whose last worker left after the caller: what a waiting caller sleeps on
+  std::atomic<bool> stop{false};
 
-  // The current job; stable while running > 0 or the caller is in parallel_for.
   const std::function<void(int64_t, int64_t)>* fn = nullptr;
   int64_t n = 0;
   int64_t piece = 1;
   std::atomic<int64_t> next{0};
+
+  static uint32_t job_of(uint32_t w) { return w / kNextJob; }
+
+  // Looks again and again for as long as a sleep and its end would take.
+  template <typename F>
+  static bool spin_until(const F& met) {
+    const auto end = std::chrono::steady_clock::now() + kSpin;
+    do {
+      for (int i = 0; i < 16; ++i) {
+        if (met()) return true;
+        __builtin_ia32_pause();
+      }
+    } while (std::chrono::steady_clock::now() < end);
+    return met();
+  }
 
   void work() {
     inside_job = true;
@@ -58,21 +74,51 @@ struct ThreadPool::State {
     inside_job = false;
   }
 
+  // The word, once its job is another than `seen`.
+  uint32_t next_job(uint32_t seen) {
+    uint32_t w = 0;
+    const auto another = [&] { return job_of(w = word.load(std::memory_order_acquire)) != seen; };
+    if (spin_until(another)) return w;
+    while (!another()) word.wait(w, std::memory_order_acquire);
+    return w;
+  }
+
+  void leave() {
+    const uint32_t before = word.fetch_sub(1, std::memory_order_acq_rel);
+    if ((before & kInside) != 1 || before & kOpen) return;
+    ended.fetch_add(1, std::memory_order_release);
+    ended.notify_one();
+  }
+
   void loop() {
-    uint64_t seen = 0;
-    for (;;) {
-      for (int spin = 0; spin < 200 && generation.load(std::memory_order_acquire) == seen; ++spin) __builtin_ia32_pause();
-      {
-        std::unique_lock lock(mutex);
-        wake.wait(lock, [&] { return stop || generation.load(std::memory_order_relaxed) != seen; });
-        if (stop) return;
-        seen = generation.load(std::memory_order_relaxed);
-        if (!fn) continue;
-        ++running;
+    uint32_t seen = 0;
+    while (!stop.load(std::memory_order_relaxed)) {
+      uint32_t w = next_job(seen);
+      seen = job_of(w);
+      while (w & kOpen && job_of(w) == seen) {
+        if (!word.compare_exchange_weak(w, w + 1, std::memory_order_acq_rel)) continue;
+        work();
+        leave();
+        break;
       }
-      work();
-      std::lock_guard lock(mutex);
-      if (--running == 0) done.notify_one();
+    }
+  }
+
+  void open_job() {
+    const uint32_t job = word.load(std::memory_order_relaxed) / kNextJob * kNextJob + kNextJob;
+    word.store(job | kOpen, std::memory_order_release);
+    word.notify_all();
+  }
+
+  // Nobody joins any more; returns when all have left.
+  void close_job() {
+    word.fetch_and(~kOpen, std::memory_order_acq_rel);
+    const auto empty = [&] { return (word.load(std::memory_order_acquire) & kInside) == 0; };
+    if (spin_until(empty)) return;
+    for (;;) {
+      const uint32_t before = ended.load(std::memory_order_acquire);
+      if (empty()) return;
+      ended.wait(before, std::memory_order_acquire);
     }
   }
 };
@@ -82,11 +128,9 @@ ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
 }
 
 ThreadPool::~ThreadPool() {
-  {
-    std::lock_guard lock(state_->mutex);
-    state_->stop = true;
-  }
-  state_->wake.notify_all();
+  state_->stop.store(true, std::memory_order_relaxed);
+  state_->word.fetch_add(State::kNextJob, std::memory_order_release);
+  state_->word.notify_all();
   for (std::thread& t : state_->workers) t.join();
 }
 
@@ -101,21 +145,15 @@ void ThreadPool::parallel_for(int64_t n, int64_t grain, const std::function<void
     return;
   }
   std::lock_guard job(s.job_mutex);
-  {
-    std::lock_guard lock(s.mutex);
-    // Four pieces a thread even out pieces of unequal cost.
-    const int64_t fair = (n + threads() * 4 - 1) / (threads() * 4);
-    s.piece = fair > grain ? fair : grain;
-    s.n = n;
-    s.fn = &fn;
-    s.next.store(0, std::memory_order_relaxed);
-    s.generation.fetch_add(1, std::memory_order_release);
-  }
-  s.wake.notify_all();
+  // Four pieces a thread even out pieces of unequal cost.
+  const int64_t fair = (n + threads() * 4 - 1) / (threads() * 4);
+  s.piece = fair > grain ? fair : grain;
+  s.n = n;
+  s.fn = &fn;
+  s.next.store(0, std::memory_order_relaxed);
+  s.open_job();
   s.work();
-  std::unique_lock lock(s.mutex);
-  s.done.wait(lock, [&] { return s.running == 0; });
-  s.fn = nullptr;
+  s.close_job();
 }
 
 ThreadPool& thread_pool() {

@@ -1,5 +1,5 @@
-// One pool of worker threads for the whole process. Workers spin for a few microseconds after a job and then sleep, so an idle
-// process costs nothing and a core that is shared with others is never burnt by a waiting thread.
+// One pool of worker threads for the whole process. Workers look out for the next job for 20 microseconds and then sleep, so
+// that the small launches of a step follow each other without a system call, and an idle process costs nothing.
 #pragma once
 
 #include <cstdint>

@@ -19,9 +19,9 @@ GemmSchedule tile_for(const Machine& m) {
 // Rows that lie together pack at the speed of memory; scattered ones must be used by more panels to be worth it.
 bool worth_packing(int64_t panels, bool rows_together) { return panels >= (rows_together ? 4 : 16); }
 
-// Threads worth waking for a product: each needs some ten microseconds of work. None: one program does it all.
+// Threads worth waking for a product: each needs some microseconds of work. None: one program does it all.
 int useful_threads(const ProductSize& p, const Machine& machine) {
-  constexpr int64_t kWorth = int64_t{1} << 20;  // multiply-adds
+  constexpr int64_t kWorth = int64_t{1} << 17;  // multiply-adds
   return static_cast<int>(std::min<int64_t>(machine.threads, p.batches * p.m * p.n * p.k / kWorth));
 }
 
@@ -89,9 +89,17 @@ ProgramShare share_of(const ProductSize& size, const GemmSchedule& s, const Mach
   const int64_t panels_per = std::min(s.panels_most, items_per_program(panels, size.batches, std::min<int64_t>(4, s.panels_most), threads));
   const int64_t columns = (panels + panels_per - 1) / panels_per;
   const int64_t most = s.rows_most / s.mr * s.mr, wanted = std::min(most, items_per_program(size.m, columns * size.batches, 4 * s.mr, threads));
-  if (s.packs_a) return {panels_per, wanted};
-  // So many that the last program has a whole tile of them: the next larger number, or the next smaller one.
-  const auto leaves_a_tile = [&](int64_t rows) { return size.m % rows == 0 || size.m % rows >= s.mr; };
+  // Where `a` is not packed, so many that the last program has a whole tile of them.
+  const auto leaves_a_tile = [&](int64_t rows) { return s.packs_a || size.m % rows == 0 || size.m % rows >= s.mr; };
+  // A few programs are as many for every thread.
+  const auto even = [&](int64_t rows) {
+    const int64_t programs = (size.m + rows - 1) / rows * columns * size.batches;
+    return threads <= 1 || programs >= int64_t{4} * threads || programs % threads == 0;
+  };
+  // The next larger number, or the next smaller one.
+  for (int64_t rows = wanted; rows <= most; rows += s.mr) {
+    if (leaves_a_tile(rows) && even(rows)) return {panels_per, rows};
+  }
   for (int64_t rows = wanted; rows <= most; rows += s.mr) {
     if (leaves_a_tile(rows)) return {panels_per, rows};
   }

@@ -49,8 +49,9 @@ struct bgl_binary {
 namespace {
 
 constexpr uint64_t kAlignment = 64;
-// Waking the other threads costs a few microseconds; a launch shorter than this stays in the calling thread.
-constexpr float kWorthThreadsNs = 12'000;
+// Threads that look out for the next launch cost less than a microsecond, those that sleep a few; a launch shorter than this stays in the
+// calling thread.
+constexpr float kWorthThreadsNs = 4'000;
 
 thread_local std::string t_error;
 
