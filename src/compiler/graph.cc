@@ -1,48 +1,57 @@
 #include "compiler/graph.h"
 
 #include <algorithm>
-#include <unordered_map>
-#include <unordered_set>
 
 namespace bgl::compiler {
 
-// Program order, which the ids count, is a topological order.
-std::vector<std::shared_ptr<ops::Node>> reachable(const std::vector<ops::Value>& outputs) {
-  std::unordered_set<const ops::Node*> seen;
-  std::vector<std::shared_ptr<ops::Node>> stack, found;
+using Order = std::vector<std::shared_ptr<ops::Node>>;
+
+// Ids count in program order: a node's inputs have smaller ones than the node. So taking the largest id that waits finds users before
+// what they use, and a node that is used many times just once.
+Order reachable(const std::vector<ops::Value>& outputs) {
+  using Waiting = const std::shared_ptr<ops::Node>*;
+  const auto earlier = [](Waiting a, Waiting b) { return (*a)->id < (*b)->id; };
+  std::vector<Waiting> waiting;
   auto visit = [&](const std::shared_ptr<ops::Node>& n) {
-    if (seen.insert(n.get()).second) stack.push_back(n);
+    waiting.push_back(&n);
+    std::push_heap(waiting.begin(), waiting.end(), earlier);
   };
   for (const ops::Value& v : outputs) visit(v.node);
-  while (!stack.empty()) {
-    std::shared_ptr<ops::Node> n = std::move(stack.back());
-    stack.pop_back();
+  Order found;
+  while (!waiting.empty()) {
+    std::pop_heap(waiting.begin(), waiting.end(), earlier);
+    const std::shared_ptr<ops::Node>& n = *waiting.back();
+    waiting.pop_back();
+    if (!found.empty() && found.back() == n) continue;
     if (!n->computed()) {
       for (const ops::Value& v : n->inputs) visit(v.node);
     }
-    found.push_back(std::move(n));
+    found.push_back(n);
   }
-  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a->id < b->id; });
+  std::reverse(found.begin(), found.end());
   return found;
 }
 
 namespace {
 
+// Where a node stands in the order.
+size_t position(const Order& order, const ops::Node& node) {
+  const auto at = std::lower_bound(order.begin(), order.end(), node.id, [](const auto& n, uint64_t id) { return n->id < id; });
+  return static_cast<size_t>(at - order.begin());
+}
+
 // Nodes that somebody may still ask for after this run has computed `outputs`, and what these would be computed from: a pending node
 // that is held from outside, and everything that gradients of the outputs may look at. Their leaves must keep their bytes.
-std::unordered_set<const ops::Node*> asked_for_later(const std::vector<std::shared_ptr<ops::Node>>& order,
-                                                    const std::vector<ops::Value>& outputs,
-                                                    const std::unordered_map<const ops::Node*, long>& known_refs) {
-  std::unordered_set<const ops::Node*> results, later;
-  for (const ops::Value& v : outputs) results.insert(v.node.get());
+std::vector<bool> asked_for_later(const Order& order, const std::vector<ops::Value>& outputs, const std::vector<long>& known_refs) {
+  std::vector<bool> results(order.size()), later(order.size());
+  for (const ops::Value& v : outputs) results[position(order, *v.node)] = true;
   for (size_t i = order.size(); i-- > 0;) {  // users before what they use
     const std::shared_ptr<ops::Node>& n = order[i];
     if (n->computed()) continue;
-    const bool result = results.count(n.get()) != 0;
-    if (!result && n.use_count() > known_refs.at(n.get())) later.insert(n.get());
-    const bool uses_inputs_later = result ? n->requires_grad : later.count(n.get()) != 0;
+    if (!results[i] && n.use_count() > known_refs[i]) later[i] = true;
+    const bool uses_inputs_later = results[i] ? n->requires_grad : later[i];
     if (!uses_inputs_later) continue;
-    for (const ops::Value& v : n->inputs) later.insert(v.node.get());
+    for (const ops::Value& v : n->inputs) later[position(order, *v.node)] = true;
   }
   return later;
 }
@@ -50,26 +59,27 @@ std::unordered_set<const ops::Node*> asked_for_later(const std::vector<std::shar
 }  // namespace
 
 Graph capture(const std::vector<ops::Value>& outputs) {
-  const auto order = reachable(outputs);
+  const Order order = reachable(outputs);
   Graph g;
-  std::unordered_map<const ops::Node*, int> index;
+  g.nodes.reserve(order.size());
   // References held by this function and by the nodes of the graph: a leaf with no others is read by nobody else.
-  std::unordered_map<const ops::Node*, long> known_refs;
+  std::vector<long> known_refs(order.size(), 1);  // `order`
   for (const auto& n : order) {
-    known_refs[n.get()] += 1;  // `order`
     if (n->computed()) continue;
-    for (const ops::Value& v : n->inputs) known_refs[v.node.get()] += 1;
+    for (const ops::Value& v : n->inputs) known_refs[position(order, *v.node)] += 1;
   }
-  for (const ops::Value& v : outputs) known_refs[v.node.get()] += 1;
-  const auto later = asked_for_later(order, outputs, known_refs);
-  for (const auto& n : order) {
+  for (const ops::Value& v : outputs) known_refs[position(order, *v.node)] += 1;
+  const std::vector<bool> later = asked_for_later(order, outputs, known_refs);
+  const auto ref = [&](const ops::Value& v) { return Ref{static_cast<int>(position(order, *v.node)), v.index}; };
+  for (size_t at = 0; at < order.size(); ++at) {
+    const auto& n = order[at];
     GraphNode node;
     node.op = n->op;
     node.outs = n->outs;
     if (n->computed()) {
       // One leaf an output: the buffers of a computed node are separate.
       node.leaf = static_cast<int>(g.leaves.size());
-      const bool unseen = n.use_count() == known_refs[n.get()] && !later.count(n.get());
+      const bool unseen = n.use_count() == known_refs[at] && !later[at];
       for (size_t i = 0; i < n->outs.size(); ++i) {
         const bool only_ours = unseen && n->buffers[i].use_count() == 1 && n->buffers[i]->writable();
         g.leaves.push_back({n, static_cast<int>(i)});
@@ -81,12 +91,12 @@ Graph capture(const std::vector<ops::Value>& outputs) {
         g.scalars.push_back(n);
       }
       node.source = n;
-      for (const ops::Value& v : n->inputs) node.inputs.push_back({index.at(v.node.get()), v.index});
+      node.inputs.reserve(n->inputs.size());
+      for (const ops::Value& v : n->inputs) node.inputs.push_back(ref(v));
     }
-    index[n.get()] = static_cast<int>(g.nodes.size());
     g.nodes.push_back(std::move(node));
   }
-  for (const ops::Value& v : outputs) g.outputs.push_back({index.at(v.node.get()), v.index});
+  for (const ops::Value& v : outputs) g.outputs.push_back(ref(v));
   // A leaf that is itself an output keeps its bytes.
   for (const Ref& r : g.outputs) {
     const int leaf = g.nodes[static_cast<size_t>(r.node)].leaf;
@@ -97,41 +107,32 @@ Graph capture(const std::vector<ops::Value>& outputs) {
 
 std::string structure(const Graph& graph) {
   std::string s;
-  auto number = [&](int64_t v) {
-    s += std::to_string(v);
-    s += ',';
+  s.reserve(128 * graph.nodes.size());
+  auto number = [&](auto v) { s.append(reinterpret_cast<const char*>(&v), sizeof v); };
+  // Every list begins with its length, so that no two graphs run into the same bytes.
+  auto list = [&](const auto& of, const auto& item) {
+    number(static_cast<uint32_t>(of.size()));
+    for (const auto& i : of) item(i);
   };
+  auto ref = [&](const Ref& r) { number(r.node), number(r.out); };
   for (const GraphNode& n : graph.nodes) {
     if (n.leaf >= 0) {
-      s += 'L';
+      s += "leaf(";
       for (size_t i = 0; i < n.outs.size(); ++i) s += graph.donated[static_cast<size_t>(n.leaf) + i] ? '!' : '.';
     } else {
       s += n.op->name;
       s += '(';
-      for (const Ref& r : n.inputs) {
-        number(r.node);
-        if (r.out) {
-          s += '#';
-          number(r.out);
-        }
-      }
-      s += ';';
-      for (const int64_t v : n.source->attrs.ints) number(v);
-      s += ';';
-      for (const double v : n.source->attrs.numbers) s.append(reinterpret_cast<const char*>(&v), sizeof v);
-      s += ')';
+      list(n.inputs, ref);
+      list(n.source->attrs.ints, number);
+      list(n.source->attrs.numbers, number);
     }
-    for (const ops::TensorMeta& m : n.outs) {
-      s += static_cast<char>('a' + static_cast<int>(m.dtype));
-      for (const int64_t d : m.shape) number(d);
-      s += '|';
-    }
+    list(n.outs, [&](const ops::TensorMeta& m) {
+      number(m.dtype);
+      list(m.shape, number);
+    });
   }
-  s += "->";
-  for (const Ref& r : graph.outputs) {
-    number(r.node);
-    number(r.out);
-  }
+  s += "->(";
+  list(graph.outputs, ref);
   return s;
 }
 

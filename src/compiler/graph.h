@@ -56,7 +56,7 @@ std::vector<std::shared_ptr<ops::Node>> reachable(const std::vector<ops::Value>&
 // Collects what `outputs` need. Leaves that nobody outside of these nodes can read any more are marked donated.
 Graph capture(const std::vector<ops::Value>& outputs);
 
-// A text that two graphs share exactly when one executable serves both: operators, attributes, wiring, shapes, types and donated
+// A string of bytes that two graphs share exactly when one executable serves both: operators, attributes, wiring, shapes, types and donated
 // leaves; not the numbers of scalar nodes and not the bytes of leaves.
 std::string structure(const Graph& graph);
 
