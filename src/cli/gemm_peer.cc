@@ -1,10 +1,12 @@
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <vector>
 
 #include "cli/bench.h"
 #include "cli/bench_gemm.h"
+#include "ops/buffer.h"
 
 namespace bgl::cli {
 namespace {
@@ -52,6 +54,13 @@ Result<Library> open_library(const std::string& name) {
   return l;
 }
 
+// The peers' operands lie in the memory that our own tensors have.
+std::shared_ptr<ops::Buffer> in_a_buffer(const std::vector<float>& numbers) {
+  auto buffer = ops::Buffer::allocate(numbers.size() * sizeof(float));
+  std::copy(numbers.begin(), numbers.end(), buffer->as<float>());
+  return buffer;
+}
+
 }  // namespace
 
 std::vector<float> gemm_numbers(int64_t count, int64_t seed) {
@@ -71,11 +80,12 @@ Status answer_gemm_requests(const std::string& name) {
   int m = 0, n = 0, k = 0;
   double seconds = 0;
   while (std::scanf("%d %d %d %lf", &m, &n, &k, &seconds) == 4) {
-    const std::vector<float> a = gemm_numbers(int64_t{m} * k, 1), b = gemm_numbers(int64_t{k} * n, 2);
-    std::vector<float> c(static_cast<size_t>(m) * static_cast<size_t>(n));
-    library.multiply(m, n, k, a.data(), b.data(), c.data());
-    const double best = least_seconds(seconds, [&] { library.multiply(m, n, k, a.data(), b.data(), c.data()); });
-    std::printf("%.9g %.9g %s\n", best, gemm_check(c.data(), int64_t{m} * n), library.version.c_str());
+    const auto a = in_a_buffer(gemm_numbers(int64_t{m} * k, 1)), b = in_a_buffer(gemm_numbers(int64_t{k} * n, 2)),
+               c = in_a_buffer(std::vector<float>(static_cast<size_t>(m) * static_cast<size_t>(n)));
+    const auto product = [&] { library.multiply(m, n, k, a->as<float>(), b->as<float>(), c->as<float>()); };
+    product();
+    const double best = least_seconds(seconds, product);
+    std::printf("%.9g %.9g %s\n", best, gemm_check(c->as<float>(), int64_t{m} * n), library.version.c_str());
     std::fflush(stdout);
   }
   return {};

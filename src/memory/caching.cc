@@ -1,5 +1,7 @@
 #include "memory/caching.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <map>
 #include <mutex>
@@ -10,6 +12,10 @@ namespace bgl::memory {
 namespace {
 
 constexpr uint64_t kUnit = 64;
+constexpr uint64_t kHugePage = uint64_t{2} << 20;
+
+// Large slabs begin where huge pages do.
+std::align_val_t alignment_of(uint64_t bytes) { return std::align_val_t{bytes >= kHugePage ? kHugePage : kUnit}; }
 
 }  // namespace
 
@@ -23,8 +29,14 @@ std::string bytes_text(uint64_t bytes) {
 }
 
 SlabSource host_slabs() {
-  return {[](uint64_t bytes) { return bytes >> 47 ? nullptr : ::operator new (bytes, std::align_val_t{kUnit}, std::nothrow); },
-          [](void* slab, uint64_t) { ::operator delete (slab, std::align_val_t{kUnit}); }};
+  const auto alloc = [](uint64_t bytes) -> void* {
+    if (bytes >> 47) return nullptr;
+    void* slab = ::operator new (bytes, alignment_of(bytes), std::nothrow);
+    // A system without huge pages refuses: then the slab has small ones.
+    if (slab && bytes >= kHugePage) madvise(slab, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
+    return slab;
+  };
+  return {alloc, [](void* slab, uint64_t bytes) { ::operator delete (slab, alignment_of(bytes)); }};
 }
 
 struct CachingAllocator::State {

@@ -19,7 +19,8 @@ struct SlabSource {
   std::function<void*(uint64_t bytes)> alloc;
   std::function<void(void* slab, uint64_t bytes)> free;
 };
-// The host's own memory, 64-byte aligned.
+// The host's own memory, 64-byte aligned; slabs of 2 MiB and more in huge pages where the system has them, because a product that walks
+// down a matrix's rows needs a page at every step.
 SlabSource host_slabs();
 
 struct CachingOptions {
