@@ -23,13 +23,15 @@ using lang::Mem;
 using lang::TileAccess;
 using lang::Val;
 
-// int8 keeps a core so busy with widening that it must ask for its lines this many steps of k ahead.
+// Narrow weights keep a core so busy with widening that it must ask for its lines this many steps of k ahead.
 constexpr int64_t kStepsAhead = 32;
 
 // Program: a run of panels.
 lang::Function make_packed_rows(int rows, Mem mem) {
   const bool scaled = mem == Mem::i8;
   const int cols = rows == 1 ? 64 : 32;  // as many as leave registers for all the sums
+  const bool narrow = mem != Mem::f32;
+  const int a_line = 64 / lang::mem_size(mem);  // weights of a cache line
   Builder b("packed_rows");
   const Val a = b.pointer("x", Mem::f32), w = b.pointer("panels", mem), scales = b.pointer("scales", Mem::f32), c = b.pointer("y", Mem::f32);
   const Val n = b.i64("n"), k = b.i64("k"), panels = b.i64("panels"), panels_per = b.i64("panels_per");
@@ -43,7 +45,7 @@ lang::Function make_packed_rows(int rows, Mem mem) {
     auto steps = [&](Val from, Val to, Val scale, Val sums) {
       return b.loop(from, to, b.const_i64(1), {sums}, [&](Val i, const Builder::Vals& carried) {
         const Val at = base + i * double(kPanelWidth);
-        if (scaled && lane == 0) b.prefetch(w, at + double(kStepsAhead * kPanelWidth));
+        for (int line = 0; narrow && lane == 0 && line < kPanelWidth; line += a_line) b.prefetch(w, at + double(kStepsAhead * kPanelWidth + line));
         return Builder::Vals{b.fma(b.load(a, i, left), load_weights(b, w, at, lanes, scale), carried[0])};
       })[0];
     };
