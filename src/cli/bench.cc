@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <fmt/ranges.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
@@ -73,21 +75,38 @@ std::string scratch_folder(const char* name) {
 
 double seconds_now() { return 1e-9 * static_cast<double>(real_env().now_ns()); }
 
-const char* peer_python(const char* package) {
+namespace {
+
+// The Python that BGL_PEER_PYTHON names, where it and bench/<script> are there; else a line that says how to get them.
+const char* python_for(const std::string& script) {
   const char* python = std::getenv("BGL_PEER_PYTHON");
-  if (python && *python) return python;
-  std::fprintf(stderr, "no peer: set BGL_PEER_PYTHON to a Python that has %s (python3 -m venv V && V/bin/pip install %s)\n", package, package);
+  if (python && *python && real_env().exists("bench/" + script)) return python;
+  std::fprintf(stderr, "no peer: set BGL_PEER_PYTHON to a Python that has the packages bench/%s names, and run from the project's root\n", script.c_str());
   return nullptr;
 }
 
+// As many threads as we take, and memory of the same kind.
+std::vector<std::string> peer_environment() {
+  return {fmt::format("OMP_NUM_THREADS={}", lang::machine().threads), "THP_MEM_ALLOC_ENABLE=1"};
+}
+
+}  // namespace
+
+std::optional<PeerProcess> start_python_peer(const std::string& script, const std::vector<std::string>& arguments) {
+  const char* python = python_for(script);
+  if (!python) return std::nullopt;
+  std::vector<std::string> command = {python, "bench/" + script};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  auto process = PeerProcess::start(command, peer_environment());
+  if (process.ok()) return std::move(*process);
+  std::fprintf(stderr, "no peer: %s\n", process.status().message().c_str());
+  return std::nullopt;
+}
+
 std::string run_peer(const std::string& script, const std::string& arguments) {
-  const char* python = std::getenv("BGL_PEER_PYTHON");
-  const std::string path = "bench/" + script;
-  if (!python || !*python || !real_env().exists(path)) {
-    std::fprintf(stderr, "no peer: set BGL_PEER_PYTHON to a Python that has the packages %s names, and run from the project's root\n", path.c_str());
-    return {};
-  }
-  const std::string command = std::string(python) + " " + path + " " + arguments;
+  const char* python = python_for(script);
+  if (!python) return {};
+  const std::string command = fmt::format("{} {} bench/{} {}", fmt::join(peer_environment(), " "), python, script, arguments);
   FILE* pipe = popen(command.c_str(), "r");
   if (!pipe) return {};
   std::string line, last;

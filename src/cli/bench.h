@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "cli/peer_process.h"
 #include "lang/measure.h"
 #include "train/options.h"
 
@@ -42,8 +43,9 @@ Result<train::TrainOptions> gpt2_options(const std::string& length);
 // and "floor F32_FLOPS BYTES_PER_S" with the seconds that a step would take at these rates (profile/roofline.h).
 Status answer_gpt2_steps(const std::string& length);
 
-// The Python that BGL_PEER_PYTHON names; null, with a line that says how to get one with `package`, when there is none.
-const char* peer_python(const char* package);
+// bench/<script> with the Python that BGL_PEER_PYTHON names, as a peer that answers requests; none, with a line that says how to get it, when
+// there is none.
+std::optional<PeerProcess> start_python_peer(const std::string& script, const std::vector<std::string>& arguments);
 // Runs bench/<script> with the Python that BGL_PEER_PYTHON names and returns the last line it prints; empty, with a line that says
 // how to get it, when there is none.
 std::string run_peer(const std::string& script, const std::string& arguments);

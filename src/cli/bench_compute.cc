@@ -3,7 +3,6 @@
 #include <optional>
 
 #include "cli/bench.h"
-#include "cli/peer_process.h"
 #include "compiler/compile.h"
 #include "compiler/differentiate.h"
 #include "framework/random.h"
@@ -41,11 +40,7 @@ Timed time_graph(F make) {
 
 // Attention on 12 heads, 512 positions, 64 wide, forward and backward, in turn with PyTorch's.
 Status bench_attention(std::vector<BenchResult>& out) {
-  std::optional<PeerProcess> torch;
-  if (const char* python = peer_python("torch")) {
-    const std::string threads = std::to_string(lang::machine().threads);
-    if (auto p = PeerProcess::start({python, "bench/kernels/torch_attention.py", threads}, {"OMP_NUM_THREADS=" + threads}); p.ok()) torch.emplace(std::move(*p));
-  }
+  std::optional<PeerProcess> torch = start_python_peer("kernels/torch_attention.py", {std::to_string(lang::machine().threads)});
   Value leaves[3];
   for (Value& v : leaves) (v = leaf({1, 12, 512, 64}, 0, 1)).node->requires_grad = true;
   const Value weight = leaf({1, 12, 512, 64}, 0, 1);

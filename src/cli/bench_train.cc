@@ -9,7 +9,6 @@
 #include "base/env.h"
 #include "base/process_memory.h"
 #include "cli/bench.h"
-#include "cli/peer_process.h"
 #include "framework/random.h"
 #include "lang/kernel.h"
 #include "profile/recorder.h"
@@ -56,12 +55,9 @@ struct Side {
 
 std::vector<Side> start_torch(const std::string& length) {
   std::vector<Side> out;
-  const char* python = peer_python("torch");
-  if (!python) return out;
-  const std::string threads = std::to_string(lang::machine().threads);
   for (const char* how : {"eager", "compiled"}) {
-    auto process = PeerProcess::start({python, "bench/train/torch_gpt2.py", how, length, threads}, {"OMP_NUM_THREADS=" + threads});
-    if (!process.ok()) continue;
+    auto process = start_python_peer("train/torch_gpt2.py", {how, length, std::to_string(lang::machine().threads)});
+    if (!process) return out;
     Side side{std::move(*process)};
     // The first step tells whether this form runs here: torch.compile needs a compiler.
     if (Status s = side.take_step(); s.ok()) {

@@ -161,6 +161,21 @@ TEST(Lora, MergingGivesTheSameOutputAndUnmergingTheOldWeight) {
   EXPECT_FALSE(l.weight.requires_grad());
 }
 
+TEST(CrossEntropy, LeavesOutWhatIsMasked) {
+  const float inf = std::numeric_limits<float>::infinity();
+  std::vector<float> masked(3000, -inf), plain;
+  for (int i = 0; i < 20; ++i) plain.push_back(std::sin(static_cast<float>(i)));
+  std::copy(plain.begin(), plain.end(), masked.begin() + 2500);  // after blocks that hold nothing but -inf
+  const auto loss = [](const std::vector<float>& logits, int64_t target) {
+    return cross_entropy(Tensor::from_vector(logits, {1, static_cast<int64_t>(logits.size())}), Tensor::from_vector(std::vector<int64_t>{target}, {1})).item();
+  };
+  EXPECT_NEAR(loss(masked, 2507), loss(plain, 7), 1e-6);
+  EXPECT_EQ(loss(masked, 3), inf);
+  EXPECT_TRUE(std::isnan(loss(std::vector<float>(50, -inf), 3)));
+  plain[5] = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_TRUE(std::isnan(loss(plain, 7)));
+}
+
 TEST(Dropout, KeepsTheMean) {
   manual_seed(3);
   const auto y = dropout(Tensor::ones({10000}), 0.25, true).to_vector();

@@ -102,6 +102,17 @@ Val exp_of_nonpositive(Builder& b, Val x) {
   return b.select(b.cmp_lt(x, b.const_f32(kExpLeast)), b.const_f32(0), Math{b}.exp_inside(x));
 }
 
+Val share_of_largest(Builder& b, Val x, Val largest) {
+  const Math m{b};
+  const Val d = x - largest, t = b.select(b.cmp_lt(d, b.const_f32(kExpLeast)), b.const_f32(kExpLeast), d);  // NaN stays
+  const Val biased = m.fma(t, kLog2e, m.f(kMagic, t));
+  const Val f = b.fma(t, m.f(kLog2e, t), b.neg(biased - kMagic)), square = f * f;
+  // 2^f in pairs of terms: a short chain keeps more of them in flight.
+  const Val high = b.fma(square, m.f(0.001326472731307149, f), m.polynomial(f, {0.05550733581185341, 0.009671512991189957}));
+  const Val p = b.fma(b.fma(high, square, m.polynomial(f, {0.6931470036506653, 0.24022242426872253})), f, m.f(1.0, f));
+  return m.real(m.bits(p) + b.shl(m.bits(biased), m.i(23)));
+}
+
 Val log(Builder& b, Val x) {
   const Math m{b};
   const Val small = b.cmp_lt(x, b.const_f32(1.17549435e-38));

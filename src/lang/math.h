@@ -11,6 +11,8 @@ namespace bgl::lang {
 
 Val exp(Builder& b, Val x);
 Val exp_of_nonpositive(Builder& b, Val x);  // the same bits for x <= 0, NaN and -inf, with fewer instructions
+// e^(x - largest) for x <= largest within 3e-7, and at least 1e-38: a term of a sum that holds e^0, in few and short chains.
+Val share_of_largest(Builder& b, Val x, Val largest);
 Val log(Builder& b, Val x);
 Val tanh(Builder& b, Val x);
 Val erf(Builder& b, Val x);

@@ -85,6 +85,24 @@ TEST(Math, WithinTheStatedUlps) {
   }
 }
 
+TEST(Math, ASharesErrorIsSmallBesideTheLargest) {
+  constexpr float kLargest = 3.25f;
+  const MathFunction share = [](Builder& b, Val x) { return share_of_largest(b, x, b.splat_like(kLargest, x)); };
+  std::mt19937 rng(4);
+  std::vector<float> in = {kLargest};
+  for (int i = 0; i < 200'000; ++i) in.push_back(kLargest - static_cast<float>(std::pow(100.0, rng() / 4294967296.0) - 1));
+  const std::vector<float> out = run("share_of_largest", share, in);
+  double worst = 0;
+  for (size_t i = 0; i < in.size(); ++i) worst = std::max(worst, std::fabs(out[i] - std::exp(double{in[i]} - kLargest)));
+  EXPECT_LE(worst, 3e-7);
+  EXPECT_EQ(out[0], 1);
+  const float inf = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
+  const std::vector<float> ends = run("share_of_largest", share, {-inf, -1e30f, nan});
+  EXPECT_LE(ends[0], 2e-38f);
+  EXPECT_LE(ends[1], 2e-38f);
+  EXPECT_TRUE(std::isnan(ends[2]));
+}
+
 TEST(Math, SineAndCosineOfLargeArguments) {
   std::mt19937 rng(2);
   std::vector<float> in;

@@ -103,16 +103,18 @@ lang::Function make_cross_entropy() {
             lse_out = b.pointer("lse", Mem::f32), n = b.i64("n"), ignored = b.i64("ignored");
   const Val row = b.program_id(0);
   const Row in{b, x, row * n};
-  // Block after block of the vocabulary, so that each is read from memory once: the sum so far shrinks as the maximum grows.
+  // Block after block of the vocabulary, so that each is read from memory once: the sum so far shrinks as the maximum grows. Where all is
+  // -inf so far, a finite number stands for the maximum.
   const Builder::Vals whole = b.loop(
       b.const_i64(0), n, b.const_i64(kVocabularyBlock), {b.full(kLowest, 1, 1), b.full(0, 1, 1)}, [&](Val from, const Builder::Vals& c) {
         const Val to = b.min(from + double(kVocabularyBlock), n);
         const Val m = b.max(c[0], range_reduce(b, from, to, Reduce::kMax, [&](Val at, Val limit) { return in.read(at, limit, kLowest); }));
+        const Val largest = b.max(m, b.const_f32(-1e38));
         const Val sum = range_reduce(b, from, to, Reduce::kSum, [&](Val at, Val limit) {
           b.prefetch(x, in.base + at + double(kVocabularyBlock));
-          return lang::exp_of_nonpositive(b, in.read(at, limit, kLowest) - m);
+          return only(b, lang::share_of_largest(b, in.read(at, limit, kLowest), largest), limit);
         });
-        return Builder::Vals{m, c[1] * lang::exp_of_nonpositive(b, c[0] - m) + sum};
+        return Builder::Vals{m, b.fma(c[1], lang::share_of_largest(b, c[0], largest), sum)};
       });
   const Val lse = whole[0] + lang::log(b, whole[1]);
   b.store(lse_out, row, lse);
