@@ -46,10 +46,11 @@ struct Subject {
   ModelConfig (*config)();
   WeightType type;
 };
-constexpr std::array<Subject, 4> kSubjects = {{{"llama_110m_f32", llama_110m, WeightType::kF32},
+constexpr std::array<Subject, 5> kSubjects = {{{"llama_110m_f32", llama_110m, WeightType::kF32},
                                               {"llama_1b_bf16", llama_1b, WeightType::kBF16},
                                               {"llama_1b_int8", llama_1b, WeightType::kInt8},
-                                              {"llama_1b_w8a8", llama_1b, WeightType::kW8A8}}};
+                                              {"llama_1b_w8a8", llama_1b, WeightType::kW8A8},
+                                              {"llama_1b_w16a16", llama_1b, WeightType::kW16A16}}};
 
 // bfloat16 numbers of random sign and fraction with 2^-7 <= |x| < 2^-6, four at a time.
 Tensor cheap_matrix(const ops::Shape& shape) {
@@ -131,7 +132,7 @@ BenchResults bench_prefill(const lang::Rates& rates) {
   return each_subject([&](const Subject& subject, models::Model& model, models::PagedCache& cache) {
     const double s = time_step(model, cache, 0, kTokens), flops = prompt_flops(model.config(), kTokens);
     // Each type beside the rate of the arithmetic that it uses.
-    const double peak = subject.type == WeightType::kW8A8 ? lang::measure_byte_rate() : rates.f32_flops;
+    const double peak = subject.type == WeightType::kW8A8 ? lang::measure_byte_rate() : subject.type == WeightType::kW16A16 ? lang::measure_pair_rate() : rates.f32_flops;
     return BenchResult{.name = fmt::format("{}_prefill_{}", subject.name, kTokens), .value = kTokens / s, .unit = "tokens/s", .ceiling_share = flops / s / peak};
   });
 }

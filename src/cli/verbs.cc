@@ -31,8 +31,8 @@ void set_example(CLI::App& verb, const char* example) { verb.footer(std::string(
 
 void add_weights_option(CLI::App& verb, std::optional<ops::WeightType>& weights) {
   verb.add_option_function<std::string>("--weights", [&weights](const std::string& name) { weights = ops::weight_type_of(name); },
-                                        "Hold matrices in memory as f32, bf16 or int8, or w8a8: int8, activations too, for long prompts (default: as the folder stores them)")
-      ->check(CLI::IsMember({"f32", "bf16", "int8", "w8a8"}));
+                                        "Hold matrices in memory as f32, bf16 or int8; or w8a8, w16a16: activations as int8 or bf16 too, for long prompts (default: as the folder stores them)")
+      ->check(CLI::IsMember({"f32", "bf16", "int8", "w8a8", "w16a16"}));
 }
 
 void log_kernels() {

@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "compiler/compile.h"
+#include "lang/kernel.h"
 #include "ops/functions.h"
 #include "ops/random.h"
 
@@ -159,6 +160,44 @@ TEST(W8A8, LooksUpTheRowsThatInt8Has) {
   const std::vector<float> w = some(70 * 130, 2);
   const TensorMeta meta{DType::kF32, {70, 130}};
   EXPECT_EQ(floats_of(widened(ops::pack_weight(meta, w.data(), WeightType::kW8A8))), floats_of(widened(ops::pack_weight(meta, w.data(), WeightType::kInt8))));
+}
+
+// One chain over pairs of k, the odd one first.
+TEST(W16A16, IsTheChainOfRoundedNumbersForAnyNumberOfRows) {
+  const auto rounded = [](float x) {
+    const auto bits = std::bit_cast<uint32_t>(x);
+    return std::bit_cast<float>((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u);
+  };
+  for (const auto& [n, k] : {std::pair<int64_t, int64_t>{200, 333}, {64, 64}, {65, 1000}, {3, 1}}) {
+    const int64_t most = 490;  // more than a program takes
+    const std::vector<float> w = some(n * k, 3), x = some(most * k, 4);
+    const PackedWeight packed = ops::pack_weight({DType::kF32, {n, k}}, w.data(), WeightType::kW16A16);
+    const std::vector<float> all = floats_of(ops::packed_linear(matrix(x, most, k), packed, {}));
+    if (lang::machine().fma) {
+      for (int64_t i = 0; i < most; i += 97) {
+        for (int64_t j = 0; j < n; ++j) {
+          float sum = 0;
+          for (int64_t p = 0; p < k; p += 2) {
+            for (const int64_t at : {p + 1, p}) {
+              if (at < k) sum = std::fma(rounded(x[static_cast<size_t>(i * k + at)]), rounded(w[static_cast<size_t>(j * k + at)]), sum);
+            }
+          }
+          ASSERT_EQ(all[static_cast<size_t>(i * n + j)], sum) << n << ", " << k << " at " << i << ", " << j;
+        }
+      }
+    }
+    for (const int64_t rows : {1, 2, 3, 4, 7, 64, 483}) {
+      const std::vector<float> part(x.begin(), x.begin() + rows * k);
+      const std::vector<float> got = floats_of(ops::packed_linear(matrix(part, rows, k), packed, {}));
+      EXPECT_EQ(std::memcmp(got.data(), all.data(), got.size() * sizeof(float)), 0) << n << ", " << k << ", " << rows << " rows";
+    }
+  }
+}
+
+TEST(W16A16, LooksUpTheRowsThatBf16Has) {
+  const std::vector<float> w = some(70 * 131, 2);
+  const TensorMeta meta{DType::kF32, {70, 131}};
+  EXPECT_EQ(floats_of(widened(ops::pack_weight(meta, w.data(), WeightType::kW16A16))), floats_of(widened(ops::pack_weight(meta, w.data(), WeightType::kBF16))));
 }
 
 TEST(PackedLinear, AddsABiasAndKeepsLeadingDims) {

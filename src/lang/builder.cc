@@ -145,6 +145,13 @@ Val Builder::dot4(Val a, Val b, Val c, Where w) {
   return add({.op = Op::kDot4, .type = {Elem::i32, rows, cols}, .in = {a.id, b.id, c.id}}, w);
 }
 
+Val Builder::dot2(Val a, Val b, Val c, Where w) {
+  if (a.elem() != Elem::i32 || b.elem() != Elem::i32 || c.elem() != Elem::f32) refuse("dot2 needs two i32 and an f32", w);
+  const int rows = std::max({a.rows(), b.rows(), c.rows()}), cols = std::max({a.cols(), b.cols(), c.cols()});
+  a = broadcast(a, rows, cols), b = broadcast(b, rows, cols), c = broadcast(c, rows, cols);
+  return add({.op = Op::kDot2, .type = {Elem::f32, rows, cols}, .in = {a.id, b.id, c.id}}, w);
+}
+
 Val Builder::select(Val condition, Val a, Val b, Where w) {
   if (condition.elem() != Elem::i1 || a.elem() != b.elem()) {
     refuse(fmt::format("select({}, {}, {})", text_of(condition.type()), text_of(a.type()), text_of(b.type())), w);

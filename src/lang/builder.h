@@ -88,6 +88,7 @@ class Builder {
   Val shr(Val a, Val b, Where w = Where::current()) { return binary(Op::kShr, a, b, w); }
   Val fma(Val a, Val b, Val c, Where w = Where::current());
   Val dot4(Val a, Val b, Val c, Where w = Where::current());
+  Val dot2(Val a, Val b, Val c, Where w = Where::current());
   Val select(Val condition, Val a, Val b, Where w = Where::current());
   Val reduce(Val a, int axis, ReduceKind kind, Where w = Where::current());
   Val sum(Val a, int axis = 1, Where w = Where::current()) { return reduce(a, axis, ReduceKind::kSum, w); }

@@ -59,8 +59,8 @@ bgl_status interpret_service(void*, const char* text, uint64_t bytes, const int6
 }  // namespace
 
 LlvmTarget llvm_target(const bgl_description& d) {
-  return {d.features, d.vector_floats, d.fma != 0, d.f16c != 0, d.vector_floats >= 8, d.vector_floats >= 16,
-          std::string_view(d.features).find("+avx512vnni") != std::string_view::npos};
+  const auto has = [&](const char* feature) { return std::string_view(d.features).find(feature) != std::string_view::npos; };
+  return {d.features, d.vector_floats, d.fma != 0, d.f16c != 0, d.vector_floats >= 8, d.vector_floats >= 16, has("+avx512vnni"), has("+avx512bf16")};
 }
 
 bool has_printer(const std::string& dialect) { return dialect == "llvm" || dialect == "c++" || dialect == "tile"; }

@@ -1,6 +1,7 @@
 #include "lang/interpret.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -121,7 +122,7 @@ Status Interpreter::inst(int id) {
     }
     case Op::kFma: {
       const Cell *a = cells(i.in[0]), *b = cells(i.in[1]), *c = cells(i.in[2]);
-      for (size_t k = 0; k < n; ++k) out[k].f = options_.fma ? std::fmaf(a[k].f, b[k].f, c[k].f) : a[k].f * b[k].f + c[k].f;
+      for (size_t k = 0; k < n; ++k) out[k].f = multiply_add(a[k].f, b[k].f, c[k].f);
       return {};
     }
     case Op::kDot4: {
@@ -133,6 +134,13 @@ Status Interpreter::inst(int id) {
         }
         out[k].i = static_cast<int32_t>(sum);
       }
+      return {};
+    }
+    case Op::kDot2: {
+      const Cell *a = cells(i.in[0]), *b = cells(i.in[1]), *c = cells(i.in[2]);
+      const auto high = [](const Cell& v) { return std::bit_cast<float>(static_cast<uint32_t>(v.i) & 0xffff0000u); };
+      const auto low = [](const Cell& v) { return std::bit_cast<float>(static_cast<uint32_t>(v.i) << 16); };
+      for (size_t k = 0; k < n; ++k) out[k].f = multiply_add(low(a[k]), low(b[k]), multiply_add(high(a[k]), high(b[k]), c[k].f));
       return {};
     }
     case Op::kSelect: {

@@ -30,7 +30,7 @@ const char* name_of(Mem m) {
 const char* name_of(Op op) {
   constexpr const char* kNames[] = {"param", "program_id", "const", "iota", "row_iota", "scratch", "neg", "abs", "sqrt", "cast",
                                     "bitcast", "broadcast", "transpose", "add", "sub", "mul", "div", "rem", "min", "max", "and", "or", "xor",
-                                    "shl", "shr", "eq", "ne", "lt", "le", "gt", "ge", "fma", "select", "dot4", "reduce", "load", "store",
+                                    "shl", "shr", "eq", "ne", "lt", "le", "gt", "ge", "fma", "select", "dot4", "dot2", "reduce", "load", "store",
                                     "gather", "scatter", "prefetch", "for", "arg", "result", "if"};
   return kNames[static_cast<int>(op)];
 }

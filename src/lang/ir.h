@@ -8,6 +8,8 @@
 //        max(a, b) = b > a ? b : a and min(a, b) = b < a ? b : a, so a NaN in `a` stays.
 //   i64, i32  two's complement, wrapping. div and rem truncate; by zero is an error. shl/shr by 0..width-1; shr is logical.
 //        dot4(a, b, c) of i32 = c + sum over j of u8(a, byte j) * s8(b, byte j), wrapping: products of bytes, four at a time.
+//        dot2(a, b, c) of i32, i32 and f32 = fma(a1, b1, c), and then fma(a0, b0, that): an i32 is two bfloat16, a1 in its high half. What
+//        is subnormal, of the six, may count as 0.
 //   i1   the result of comparisons; and, or, xor work on it. Comparisons with a NaN are false, except ne.
 // cast: i1 -> 0/1; int -> f32 rounds to nearest even; f32 -> int truncates (out of range is undefined); i64 -> i32 wraps.
 // bitcast: f32 <-> i32.
@@ -64,6 +66,7 @@ enum class Op : uint8_t {
   // three
   kFma, kSelect,
   kDot4,  // i32: c plus the products of the four unsigned bytes of `a` with the four signed ones of `b`
+  kDot2,  // f32: c plus the products of the two bfloat16 of `a` with those of `b`
   // imm: axis; sub: ReduceKind
   kReduce,
   // memory. kLoad in: ptr, offset, row_stride, col_stride, row_limit, col_limit; imm bit 0: has row_limit, bit 1: has col_limit

@@ -13,5 +13,7 @@ Rates measure_rates(double seconds = 0.3);
 
 // Multiplications and additions of dot4 (ir.h) in registers, per second, all threads.
 double measure_byte_rate(double seconds = 0.1);
+// The same of dot2.
+double measure_pair_rate(double seconds = 0.1);
 
 }  // namespace bgl::lang

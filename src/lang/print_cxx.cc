@@ -116,6 +116,9 @@ class CxxPrinter {
   void loop(const Inst& i, int depth);
   std::string arithmetic(const Inst& i) const;
   std::string conversion(const Inst& i) const;
+  std::string multiply_add(const std::string& a, const std::string& b, const std::string& c) const;
+  static std::string dot4(const Inst& i);
+  std::string dot2(const Inst& i) const;
   void reduce(int id, int depth);
   void access(int id, int depth);
   static std::string widened(Mem m, const std::string& raw);
@@ -157,13 +160,11 @@ void CxxPrinter::inst(int id, int depth) {
     case Op::kTranspose:
       return each(id, depth, fmt::format("v{0}[k % {1} * {1} + k / {1}]", i.in[0], i.type.cols));
     case Op::kFma:
-      if (fma_) return each(id, depth, fmt::format("__builtin_fmaf(v{}[k], v{}[k], v{}[k])", i.in[0], i.in[1], i.in[2]));
-      return each(id, depth, fmt::format("v{}[k] * v{}[k] + v{}[k]", i.in[0], i.in[1], i.in[2]));
-    case Op::kDot4: {
-      std::string sum = fmt::format("(unsigned)v{}[k]", i.in[2]);
-      for (int j = 0; j < 32; j += 8) sum += fmt::format(" + (unsigned)((unsigned char)(v{}[k] >> {}) * (signed char)(v{}[k] >> {}))", i.in[0], j, i.in[1], j);
-      return each(id, depth, "(int)(" + sum + ")");
-    }
+      return each(id, depth, multiply_add(fmt::format("v{}[k]", i.in[0]), fmt::format("v{}[k]", i.in[1]), fmt::format("v{}[k]", i.in[2])));
+    case Op::kDot4:
+      return each(id, depth, dot4(i));
+    case Op::kDot2:
+      return each(id, depth, dot2(i));
     case Op::kSelect:
       return each(id, depth, fmt::format("v{}[k] ? v{}[k] : v{}[k]", i.in[0], i.in[1], i.in[2]));
     case Op::kReduce:
@@ -295,6 +296,22 @@ std::string CxxPrinter::arithmetic(const Inst& i) const {
     default:
       return fmt::format("{} >= {}", a, b);
   }
+}
+
+std::string CxxPrinter::multiply_add(const std::string& a, const std::string& b, const std::string& c) const {
+  return fma_ ? fmt::format("__builtin_fmaf({}, {}, {})", a, b, c) : fmt::format("({} * {} + {})", a, b, c);
+}
+
+std::string CxxPrinter::dot4(const Inst& i) {
+  std::string sum = fmt::format("(unsigned)v{}[k]", i.in[2]);
+  for (int j = 0; j < 32; j += 8) sum += fmt::format(" + (unsigned)((unsigned char)(v{}[k] >> {}) * (signed char)(v{}[k] >> {}))", i.in[0], j, i.in[1], j);
+  return "(int)(" + sum + ")";
+}
+
+std::string CxxPrinter::dot2(const Inst& i) const {
+  const auto half = [&](size_t operand, const char* bits) { return fmt::format("as_f32((u32)v{}[k] {})", i.in[operand], bits); };
+  const auto add = [&](const char* bits, const std::string& sum) { return multiply_add(half(0, bits), half(1, bits), sum); };
+  return add("<< 16", add("& 0xffff0000u", fmt::format("v{}[k]", i.in[2])));
 }
 
 void CxxPrinter::reduce(int id, int depth) {

@@ -167,6 +167,9 @@ void LlvmPrinter::inst(int id) {
     case Op::kDot4:
       out = dot4(i);
       return;
+    case Op::kDot2:
+      out = dot2(i);
+      return;
     case Op::kSelect:
       out = select(i);
       return;
@@ -358,19 +361,19 @@ Rows LlvmPrinter::binary(const Inst& i) {
   return out;
 }
 
+std::string LlvmPrinter::multiply_add(int cols, const std::string& a, const std::string& b, const std::string& c) {
+  const std::string t = vec("float", cols);
+  if (target_.fma) {
+    return call(t, "llvm.fma." + suffix(Elem::f32, cols), fmt::format("{0}, {0}, {0}", t), fmt::format("{0} {1}, {0} {2}, {0} {3}", t, a, b, c));
+  }
+  const std::string product = emit("fmul {} {}, {}", t, a, b);
+  return emit("fadd {} {}, {}", t, product, c);
+}
+
 Rows LlvmPrinter::fma(const Inst& i) {
-  const std::string t = type_of(i.type);
   const Rows &a = at(i.in[0]), &b = at(i.in[1]), &c = at(i.in[2]);
   Rows out;
-  for (size_t r = 0; r < a.size(); ++r) {
-    if (target_.fma) {
-      out.push_back(call(t, "llvm.fma." + suffix(Elem::f32, i.type.cols), fmt::format("{0}, {0}, {0}", t),
-                         fmt::format("{0} {1}, {0} {2}, {0} {3}", t, a[r], b[r], c[r])));
-    } else {
-      const std::string product = emit("fmul {} {}, {}", t, a[r], b[r]);
-      out.push_back(emit("fadd {} {}, {}", t, product, c[r]));
-    }
-  }
+  for (size_t r = 0; r < a.size(); ++r) out.push_back(multiply_add(i.type.cols, a[r], b[r], c[r]));
   return out;
 }
 
@@ -406,23 +409,23 @@ std::string LlvmPrinter::dot4_bytes(int lanes, const std::string& a, const std::
   return sum;
 }
 
-Rows LlvmPrinter::dot4(const Inst& i) {
+Rows LlvmPrinter::by_registers(const Inst& i, const std::function<std::string(int lanes, const std::array<std::string, 3>&)>& piece) {
   const int cols = i.type.cols, lanes = std::min(cols, target_.vector_floats);
-  const std::string type = vec("i32", cols);
   Rows out;
   for (size_t r = 0; r < static_cast<size_t>(i.type.rows); ++r) {
     std::vector<std::string> done;
     for (int from = 0; from < cols; from += lanes) {
-      auto piece = [&](int operand) {
-        const std::string& x = at(i.in[static_cast<size_t>(operand)])[r];
-        return lanes == cols ? x : emit("shufflevector {} {}, {} poison, <{} x i32> {}", type, x, type, lanes, iota("i32", lanes, from));
-      };
-      const std::string a = piece(0), b = piece(1), c = piece(2);
-      done.push_back(lanes < 4 ? dot4_bytes(lanes, a, b, c) : dot4_register(lanes, a, b, c));
+      std::array<std::string, 3> parts;
+      for (size_t o = 0; o < 3; ++o) {
+        const std::string& x = at(i.in[o])[r];
+        const std::string type = type_of({fn_.at(i.in[o]).type.elem, 1, cols});
+        parts[o] = lanes == cols ? x : emit("shufflevector {} {}, {} poison, <{} x i32> {}", type, x, type, lanes, iota("i32", lanes, from));
+      }
+      done.push_back(piece(lanes, parts));
     }
     // Joined two by two.
     for (int wide = lanes; done.size() > 1; wide *= 2) {
-      const std::string half = vec("i32", wide);
+      const std::string half = type_of({i.type.elem, 1, wide});
       for (size_t k = 0; k + 1 < done.size(); k += 2) {
         done[k / 2] = emit("shufflevector {} {}, {} {}, <{} x i32> {}", half, done[k], half, done[k + 1], 2 * wide, iota("i32", 2 * wide, 0));
       }
@@ -431,6 +434,26 @@ Rows LlvmPrinter::dot4(const Inst& i) {
     out.push_back(done[0]);
   }
   return out;
+}
+
+Rows LlvmPrinter::dot4(const Inst& i) {
+  return by_registers(i, [&](int lanes, const auto& p) { return lanes < 4 ? dot4_bytes(lanes, p[0], p[1], p[2]) : dot4_register(lanes, p[0], p[1], p[2]); });
+}
+
+Rows LlvmPrinter::dot2(const Inst& i) {
+  return by_registers(i, [&](int lanes, const auto& p) {
+    const std::string words = vec("i32", lanes), floats = vec("float", lanes), halves = vec("bfloat", 2 * lanes);
+    if (target_.bf16_dots && lanes == 16) {
+      const std::string a = emit("bitcast {} {} to {}", words, p[0], halves), b = emit("bitcast {} {} to {}", words, p[1], halves);
+      return call(floats, "llvm.x86.avx512bf16.dpbf16ps.512", fmt::format("{}, {}, {}", floats, halves, halves),
+                  fmt::format("{} {}, {} {}, {} {}", floats, p[2], halves, a, halves, b));
+    }
+    const auto real = [&](const std::string& bits) { return emit("bitcast {} {} to {}", words, bits, floats); };
+    const auto high = [&](const std::string& x) { return real(emit("and {} {}, {}", words, x, int_splat("i32", lanes, -65536))); };
+    const auto low = [&](const std::string& x) { return real(emit("shl {} {}, {}", words, x, int_splat("i32", lanes, 16))); };
+    const std::string a1 = high(p[0]), b1 = high(p[1]), a0 = low(p[0]), b0 = low(p[1]);
+    return multiply_add(lanes, a0, b0, multiply_add(lanes, a1, b1, p[2]));
+  });
 }
 
 Rows LlvmPrinter::select(const Inst& i) {

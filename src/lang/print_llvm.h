@@ -18,6 +18,7 @@ struct LlvmTarget {
   bool avx2 = false;    // masked vector loads of 4 and 8 byte elements
   bool avx512 = false;  // masked vector access of every element size
   bool vnni = false;    // dot4 of 16 lanes is one instruction
+  bool bf16_dots = false;  // and so is dot2
 };
 
 // A tile of R x C becomes R values of <C x T>, so that a row lies in as few registers as the machine has room for.

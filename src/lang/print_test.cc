@@ -89,7 +89,7 @@ TEST(Print, LlvmForAvx512Compiles) {
   target.vector_floats = 16;
   target.fma = target.f16c = target.avx2 = target.avx512 = true;
   for (uint32_t seed = 6000; seed < 6020; ++seed) {
-    if (seed == 6010) target.features += ",+avx512vnni", target.vnni = true;
+    if (seed == 6010) target.features += ",+avx512vnni,+avx512bf16", target.vnni = target.bf16_dots = true;
     std::string error;
     EXPECT_FALSE(device::cpu::compile_llvm(print_llvm(RandomKernel(seed).fn, target), target.features, error).empty()) << error;
   }

@@ -155,13 +155,15 @@ Status Verifier::inst(const Inst& i) {
     case Op::kTranspose:
       return unary(i);
     case Op::kFma:
-    case Op::kDot4: {
+    case Op::kDot4:
+    case Op::kDot2: {
       BGL_TRY(count(i, 3));
-      const Elem elem = i.op == Op::kFma ? Elem::f32 : Elem::i32;
-      for (const int v : i.in) {
-        if (type(v) != shaped(elem, i.type)) return fault(i, "of {}, gives {}", type_text(type(v)), type_text(i.type));
+      const Elem factor = i.op == Op::kFma ? Elem::f32 : Elem::i32, sum = i.op == Op::kDot4 ? Elem::i32 : Elem::f32;
+      for (size_t v = 0; v < 3; ++v) {
+        const Type& of = type(i.in[v]);
+        if (of != shaped(v < 2 ? factor : sum, i.type)) return fault(i, "of {}, gives {}", type_text(of), type_text(i.type));
       }
-      return i.type.elem == elem ? Status() : fault(i, "gives {}", type_text(i.type));
+      return i.type.elem == sum ? Status() : fault(i, "gives {}", type_text(i.type));
     }
     case Op::kSelect:
       BGL_TRY(count(i, 3));

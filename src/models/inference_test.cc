@@ -23,13 +23,13 @@ TEST(Inference, StepsOfAnySizeHaveTheBitsOfTheWholeSequenceForEveryType) {
   for (const auto& [name, config] : testing::small_configs()) {
     const auto ids = testing::some_tokens(90, config.vocab);
     const auto wanted = whole_logits(*testing::random_model(config, 3), ids);
-    for (const WeightType type : {WeightType::kF32, WeightType::kBF16, WeightType::kInt8, WeightType::kW8A8}) {
+    for (const WeightType type : {WeightType::kF32, WeightType::kBF16, WeightType::kInt8, WeightType::kW8A8, WeightType::kW16A16}) {
       const auto model = testing::random_model(config, 3);
       const Status s = lay_out_for_inference(*model, type);
       ASSERT_TRUE(s.ok()) << s.message();
       const auto whole = whole_logits(*model, ids);
       // The weights have seven bits, which bf16 keeps.
-      if (type != WeightType::kInt8 && type != WeightType::kW8A8) {
+      if (type == WeightType::kF32 || type == WeightType::kBF16) {
         EXPECT_EQ(whole, wanted) << name << ", " << ops::name_of(type);
       }
       EXPECT_EQ(testing::stepped_logits(*model, ids), whole) << name << ", " << ops::name_of(type);
@@ -37,11 +37,11 @@ TEST(Inference, StepsOfAnySizeHaveTheBitsOfTheWholeSequenceForEveryType) {
   }
 }
 
-TEST(Inference, Int8IsNearTheOriginal) {
+TEST(Inference, RoundedTypesAreNearTheOriginal) {
   for (const auto& [name, config] : testing::small_configs()) {
     const auto ids = testing::some_tokens(64, config.vocab);
     const auto wanted = whole_logits(*testing::random_model(config, 4), ids);
-    for (const WeightType type : {WeightType::kInt8, WeightType::kW8A8}) {
+    for (const WeightType type : {WeightType::kInt8, WeightType::kW8A8, WeightType::kW16A16}) {
       const auto model = testing::random_model(config, 4);
       ASSERT_TRUE(lay_out_for_inference(*model, type).ok());
       const auto got = whole_logits(*model, ids);
@@ -102,7 +102,7 @@ TEST_F(InferenceFolder, OtherTypesAreFloat32UnlessAskedFor) {
   const ModelConfig config = testing::small_configs()[1].config;
   for (const char* dtype : {"F32", "F16"}) {
     save(config, dtype);
-    for (const auto& [asked, text] : {std::pair<std::optional<WeightType>, const char*>{{}, "f32"}, {WeightType::kBF16, "bf16"}, {WeightType::kInt8, "int8"}, {WeightType::kW8A8, "w8a8"}}) {
+    for (const auto& [asked, text] : {std::pair<std::optional<WeightType>, const char*>{{}, "f32"}, {WeightType::kBF16, "bf16"}, {WeightType::kInt8, "int8"}, {WeightType::kW8A8, "w8a8"}, {WeightType::kW16A16, "w16a16"}}) {
       const auto loaded = load_for_inference(dir_, "", asked);
       ASSERT_TRUE(loaded.ok()) << loaded.status().message();
       EXPECT_TRUE(weights_text(*loaded->model).ends_with(std::string("matrices in ") + text)) << weights_text(*loaded->model);

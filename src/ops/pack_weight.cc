@@ -86,6 +86,13 @@ bool quantise_in_fours(const Square& s, int64_t steps, int8_t* out, float* scale
   return finite;
 }
 
+// Rows of k become pairs of k side by side; a row past an odd width is zeros.
+void in_pairs(const Square& s, int64_t steps, uint16_t* out) {
+  for (int64_t i = 0; i < (steps + 1) / kPair * kPair; ++i) {
+    for (int64_t j = 0; j < kSide; ++j) out[(i / kPair * kSide + j) * kPair + i % kPair] = i < steps ? to_bf16(s[i][j]) : 0;
+  }
+}
+
 struct Target {
   WeightType type;
   std::byte* panels;
@@ -112,6 +119,9 @@ bool pack_panel(const std::byte* w, int64_t rows, int64_t width, int64_t p, cons
       case WeightType::kInt8:
         finite &= quantise(s, steps, reinterpret_cast<int8_t*>(to.panels) + at, to.scales + (p * groups + k / kSide) * kSide);
         break;
+      case WeightType::kW16A16:
+        in_pairs(s, steps, reinterpret_cast<uint16_t*>(to.panels) + (p * pairs_of(width) * kPair + k) * kSide);
+        break;
       case WeightType::kW8A8: {
         const int64_t group = p * groups + k / kSide;
         finite &= quantise_in_fours(s, steps, reinterpret_cast<int8_t*>(to.panels) + group * kSide * kSide, to.scales + group * kSide, to.sums + group * kSide);
@@ -122,7 +132,16 @@ bool pack_panel(const std::byte* w, int64_t rows, int64_t width, int64_t p, cons
   return finite;
 }
 
-DType dtype_of(WeightType type) { return type == WeightType::kF32 ? DType::kF32 : type == WeightType::kBF16 ? DType::kBF16 : DType::kI8; }
+TensorMeta panels_meta(WeightType type, int64_t panels, int64_t width) {
+  switch (type) {
+    case WeightType::kF32: return {DType::kF32, {panels, width, kSide}};
+    case WeightType::kBF16: return {DType::kBF16, {panels, width, kSide}};
+    case WeightType::kInt8: return {DType::kI8, {panels, width, kSide}};
+    case WeightType::kW8A8: return {DType::kI8, {panels, scale_groups(width) * kScaleGroup / kByteGroup, kSide, kByteGroup}};
+    case WeightType::kW16A16: break;
+  }
+  return {DType::kBF16, {panels, pairs_of(width), kSide, kPair}};
+}
 
 }  // namespace
 
@@ -132,7 +151,7 @@ PackedWeight pack_weight(const TensorMeta& meta, const void* data, WeightType ty
   const int64_t rows = meta.shape[0], width = meta.shape[1], panels = (rows + kSide - 1) / kSide;
   const bool in_fours = type == WeightType::kW8A8, scaled = in_fours || type == WeightType::kInt8;
   const int64_t groups = scale_groups(width);
-  const TensorMeta packed{dtype_of(type), in_fours ? Shape{panels, groups * kScaleGroup / kByteGroup, kSide, kByteGroup} : Shape{panels, width, kSide}};
+  const TensorMeta packed = panels_meta(type, panels, width);
   const TensorMeta scales{DType::kF32, {panels, groups, kSide}}, sums{DType::kI32, {panels, groups, kSide}};
   const auto buffer = Buffer::allocate(static_cast<size_t>(packed.bytes()));
   const auto scale_buffer = scaled ? Buffer::allocate(static_cast<size_t>(scales.bytes())) : nullptr;

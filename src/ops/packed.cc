@@ -6,6 +6,7 @@
 #include "ops/functions.h"
 #include "ops/kernels/packed_kernels.h"
 #include "ops/lowering.h"
+#include "ops/w16a16.h"
 #include "ops/w8a8.h"
 
 namespace bgl::ops {
@@ -30,7 +31,7 @@ void check_weight(const char* op, Metas in, int64_t rows) {
 
 // Element (row, k) of the weight.
 double weight_at(std::span<const RefTensor> in, int64_t row, int64_t k) {
-  if (in[0].shape.size() == 4) return w8a8_weight_at(in, row, k);
+  if (in[0].shape.size() == 4) return in[0].shape[3] == kPair ? w16a16_weight_at(in[0], row, k) : w8a8_weight_at(in, row, k);
   const int64_t width = in[0].shape[1], panel = row / kPanelWidth, lane = row % kPanelWidth;
   const double q = in[0].at((panel * width + k) * kPanelWidth + lane);
   return in.size() == 1 ? q : q * in[1].at((panel * in[1].shape[1] + k / kScaleGroup) * kPanelWidth + lane);
@@ -63,7 +64,9 @@ Cost cost_packed_linear(const Node& node) {
 
 // --- packed_embedding(panels, scales?, ids[...]); ints {N, K} ---
 std::vector<TensorMeta> infer_packed_embedding(Metas in, const Attrs& attrs) {
-  if (in[0].shape.size() == 4) {
+  if (in[0].shape.size() == 4 && in[0].dtype == DType::kBF16) {
+    check_w16a16("packed_embedding", in[0], attrs.ints.at(0), attrs.ints.at(1));
+  } else if (in[0].shape.size() == 4) {
     check_w8a8("packed_embedding", in.first(in.size() - 1), attrs.ints.at(0), attrs.ints.at(1));
   } else {
     check_weight("packed_embedding", in.first(in.size() - 1), attrs.ints.at(0));
@@ -126,6 +129,7 @@ std::vector<Sample> samples_packed_embedding() {
     inputs.pop_back();  // the sums
     inputs.push_back({{DType::kI64, {2, 3}}, 0, static_cast<double>(n)});
     out.push_back({inputs, {{n, k}, {}}});
+    out.push_back({{w16a16_weight_input(n, k), inputs.back()}, {{n, k}, {}}});
   }
   return out;
 }
@@ -151,7 +155,7 @@ const std::vector<OpDef>& packed_table() {
     embedding_op.cost = cost_packed_embedding;
     embedding_op.sharding = "nkl,nkl,...->...k";
     embedding_op.samples = samples_packed_embedding;
-    return std::vector<OpDef>{linear_op, embedding_op, w8a8_linear_op()};
+    return std::vector<OpDef>{linear_op, embedding_op, w8a8_linear_op(), w16a16_linear_op()};
   }();
   return table;
 }
@@ -161,11 +165,11 @@ const std::vector<OpDef>& packed_table() {
 std::span<const OpDef> packed_ops() { return packed_table(); }
 
 const char* name_of(WeightType type) {
-  constexpr const char* kNames[] = {"f32", "bf16", "int8", "w8a8"};
+  constexpr const char* kNames[] = {"f32", "bf16", "int8", "w8a8", "w16a16"};
   return kNames[static_cast<int>(type)];
 }
 std::optional<WeightType> weight_type_of(const std::string& name) {
-  for (const WeightType t : {WeightType::kF32, WeightType::kBF16, WeightType::kInt8, WeightType::kW8A8}) {
+  for (const WeightType t : {WeightType::kF32, WeightType::kBF16, WeightType::kInt8, WeightType::kW8A8, WeightType::kW16A16}) {
     if (name == name_of(t)) return t;
   }
   return std::nullopt;
@@ -186,7 +190,7 @@ Value packed_linear(const Value& x, const PackedWeight& weight, const Value& bia
   std::vector<Value> inputs = {reshape(x, {m, weight.width}), weight.panels};
   if (weight.scales) inputs.push_back(weight.scales);
   if (weight.sums) inputs.push_back(weight.sums);
-  const OpDef& op = packed_table()[weight.type == WeightType::kW8A8 ? 2 : 0];
+  const OpDef& op = packed_table()[weight.type == WeightType::kW8A8 ? 2 : weight.type == WeightType::kW16A16 ? 3 : 0];
   const Value y = reshape({make_node(op, std::move(inputs), {{weight.rows}, {}}), 0}, out);
   return bias ? add(y, bias) : y;
 }

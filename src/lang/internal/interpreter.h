@@ -60,6 +60,7 @@ class Interpreter {
     return make_fault(i, fmt::format(f, std::forward<A>(a)...));
   }
   Status make_fault(const Inst& i, const std::string& what) const;
+  float multiply_add(float a, float b, float c) const { return options_.fma ? std::fmaf(a, b, c) : a * b + c; }
   Cell* cells(int v) { return cells_.data() + starts_[static_cast<size_t>(v)]; }
   const Type& type(int v) const { return fn_.at(v).type; }
   static size_t size(const Type& t) { return t.is_pointer ? 1 : static_cast<size_t>(t.rows) * static_cast<size_t>(t.cols); }

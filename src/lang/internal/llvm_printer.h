@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <functional>
 #include <set>
 #include <string>
@@ -28,10 +29,14 @@ class LlvmPrinter {
   Rows unary(const Inst& i);
   Rows cast(const Inst& i);
   Rows binary(const Inst& i);
+  // A row in pieces as wide as a register, each of which `piece` makes from pieces of the three operands.
+  Rows by_registers(const Inst& i, const std::function<std::string(int lanes, const std::array<std::string, 3>&)>& piece);
   Rows dot4(const Inst& i);
+  Rows dot2(const Inst& i);
   std::string dot4_register(int lanes, const std::string& a, const std::string& b, const std::string& c);
   std::string dot4_bytes(int lanes, const std::string& a, const std::string& b, const std::string& c);
   Rows fma(const Inst& i);
+  std::string multiply_add(int cols, const std::string& a, const std::string& b, const std::string& c);
   Rows select(const Inst& i);
   Rows broadcast(const Inst& i);
   Rows transpose(const Inst& i);

@@ -128,7 +128,11 @@ class RandomKernel {
     const bool wide = pick(2) == 0;
     const Val p = any(wide ? i64_ : i32_), q = any(wide ? i64_ : i32_);
     const Val width = b_.constant_int(pick(wide ? 64 : 32), p.elem());
-    switch (pick(24)) {
+    switch (pick(25)) {
+      case 24: {  // two bfloat16 of a size between a half and two
+        const auto pair = [&](Val v) { return b_.logical_or(b_.logical_and(v, b_.constant_int(0x807f807f - (1ll << 32), Elem::i32)), b_.constant_int(0x3f003f00, Elem::i32)); };
+        return keep(b_.dot2(pair(any(i32_)), pair(any(i32_)), any(real_)));
+      }
       case 23:
         return keep(b_.dot4(any(i32_), any(i32_), any(i32_)));
       case 0:

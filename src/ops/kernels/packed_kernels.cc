@@ -11,6 +11,7 @@
 #include "ops/kernels/pointwise.h"
 #include "ops/kernels/reduce_kernels.h"
 #include "ops/kernels/row_kernels.h"
+#include "ops/kernels/w16a16_kernels.h"
 #include "ops/kernels/w8a8_kernels.h"
 #include "ops/packed.h"
 
@@ -114,6 +115,7 @@ void lower_packed_embedding(Lowering& l, bool scaled, int64_t rows, int64_t k) {
   const OperandId w = l.contiguous(l.in(0)), scales = scaled ? l.contiguous(l.in(1)) : w, ids = l.contiguous(l.in(scaled ? 2 : 1));
   check_ids(l, ids, rows, 0, "embedding: id");
   if (k == 0) return;
+  if (l.shape(w).size() == 4 && !scaled) return lower_w16a16_rows(l, w, ids, k);
   if (l.shape(w).size() == 4) return lower_w8a8_rows(l, {w, scales, ids}, k);
   const Mem mem = memory_type(l.operand(w).meta.dtype);
   l.launch(fmt::format("packed_embedding/{}", lang::name_of(mem)), [&] { return make_packed_embedding(mem); }, {numel(l.shape(ids)), 1, 1},

@@ -54,6 +54,7 @@ Probe probe_cpu(std::string& warning) {
   p.registers = 32;
   p.features += ",+avx512f,+avx512dq,+avx512cd,+avx512bw,+avx512vl";
   if (bit(seven.c, 11)) p.features += ",+avx512vnni";
+  if (seven.a >= 1 && bit(leaf(7, 1).a, 5)) p.features += ",+avx512bf16";
   return p;
 }
 
