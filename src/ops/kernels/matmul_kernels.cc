@@ -23,7 +23,7 @@ using lang::Mem;
 using lang::TileAccess;
 using lang::Val;
 
-constexpr int64_t kRowsAhead = 4;  // prefetched while b is packed: its rows are too far apart for the processor to foresee
+constexpr int64_t kRowsAhead = 12;  // prefetched while b is packed: its rows are too far apart for the processor to foresee
 
 // A matrix of a batch: element (r, c) of matrix (i, j) at i * batch0 + j * batch1 + r * row + c * col.
 struct MatrixStrides {
