@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <span>
 #include <vector>
 
@@ -49,14 +50,20 @@ std::string normalised(std::string_view text, utf8proc_option_t options) {
   return out;
 }
 
-bool is_ascii(std::string_view text) {
-  for (const char c : text) {
-    if (static_cast<signed char>(c) < 0) return false;
-  }
-  return true;
-}
+bool is_ascii(std::string_view text) { return ascii_end(text, 0) == text.size(); }
 
 }  // namespace
+
+size_t ascii_end(std::string_view text, size_t at) {
+  constexpr uint64_t kHighBits = 0x8080808080808080;
+  for (; at + 8 <= text.size(); at += 8) {
+    uint64_t bytes;
+    std::memcpy(&bytes, text.data() + at, 8);
+    if (bytes & kHighBits) break;
+  }
+  while (at < text.size() && static_cast<signed char>(text[at]) >= 0) ++at;
+  return at;
+}
 
 Char decode_utf8(std::string_view text, size_t at) {
   const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[at + i]); };
@@ -90,7 +97,7 @@ void append_utf8(std::string& out, int32_t c) {
 }
 
 bool is_valid_utf8(std::string_view text) {
-  for (size_t at = 0; at < text.size();) {
+  for (size_t at = 0; (at = ascii_end(text, at)) < text.size();) {
     const Char c = decode_utf8(text, at);
     if (c.codepoint < 0) return false;
     at += c.bytes;
@@ -102,6 +109,9 @@ std::string repair_utf8(std::string_view text) {
   std::string out;
   out.reserve(text.size());
   for (size_t at = 0; at < text.size();) {
+    const size_t ascii = ascii_end(text, at);
+    out.append(text, at, ascii - at);
+    if ((at = ascii) == text.size()) break;
     const Char c = decode_utf8(text, at);
     if (c.codepoint < 0) {
       append_utf8(out, 0xFFFD);

@@ -26,6 +26,8 @@ struct Char {
 // The character at text[at]; `at` must be less than text.size(). Overlong forms, surrogates and values over U+10FFFF are
 // invalid.
 Char decode_utf8(std::string_view text, size_t at);
+// Where the run of ASCII that begins at text[at] ends: `at` itself where there is none.
+size_t ascii_end(std::string_view text, size_t at);
 void append_utf8(std::string& out, int32_t codepoint);
 bool is_valid_utf8(std::string_view text);
 // Every invalid byte replaced by U+FFFD.

@@ -173,20 +173,27 @@ int32_t reference(std::string_view text, size_t at, size_t& length) {
 
 }  // namespace
 
-std::string decode_entities(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
+size_t decode_entities(std::string_view text, char* out) {
+  size_t written = 0;
   for (size_t at = 0; at < text.size();) {
+    const size_t mark = std::min(text.find('&', at), text.size());
+    std::memmove(out + written, text.data() + at, mark - at);
+    written += mark - at;
+    at = mark;
+    if (at == text.size()) break;
     size_t length = 0;
-    const int32_t c = text[at] == '&' ? reference(text, at, length) : -1;
+    const int32_t c = reference(text, at, length);
     if (c < 0) {
-      out += text[at++];
+      out[written++] = text[at++];
       continue;
     }
-    append_utf8(out, c);
+    std::string bytes;  // never longer than the reference
+    append_utf8(bytes, c);
+    std::memcpy(out + written, bytes.data(), bytes.size());
+    written += bytes.size();
     at += length;
   }
-  return out;
+  return written;
 }
 
 }  // namespace bgl::text

@@ -10,6 +10,11 @@
 namespace bgl::text {
 namespace {
 
+std::string times(const std::string& text, int n) {
+  std::string out;
+  for (int i = 0; i < n; ++i) out += text;
+  return out;
+}
 std::string text_of(const std::string& html) { return extract_html(html).value().text; }
 
 TEST(Html, HeadingsListsTablesCode) {
@@ -63,6 +68,25 @@ TEST(Html, TitleEntitiesAndDoxygenCode) {
             "```\nint a;\nint b;\n```");
 }
 
+TEST(Html, PiecesOfOneText) {
+  EXPECT_EQ(text_of("<p>a < b &amp;<!-- no -->c<![CDATA[<d>]]> e &lt;f"), "a < b &c<d> e <f");
+  EXPECT_EQ(text_of("<p>" + times("ab<!---->", 20000)), times("ab", 20000));
+  EXPECT_EQ(text_of("<P>x<Custom-Tag>y</CUSTOM-tag>z</P><Script>no</sCRIPT >w"), "xyz\n\nw");
+}
+
+TEST(Html, TagsHaveNames) {
+  for (unsigned tag = 0; tag < static_cast<unsigned>(HtmlTag::kCount); ++tag) {
+    const std::string_view name = name_of_tag(static_cast<HtmlTag>(tag));
+    if (tag >= static_cast<unsigned>(HtmlTag::kA)) {
+      EXPECT_EQ(tag_of_name(name), static_cast<HtmlTag>(tag)) << name;
+    }
+  }
+  EXPECT_EQ(name_of_tag(HtmlTag::kBlockquote), "blockquote");
+  EXPECT_EQ(tag_of_name("TeXtArea"), HtmlTag::kTextarea);
+  EXPECT_EQ(tag_of_name("blockquotes"), HtmlTag::kOther);
+  EXPECT_EQ(tag_of_name(""), HtmlTag::kOther);
+}
+
 TEST(Html, XmlEmptyElements) {
   EXPECT_EQ(text_of("<?xml version=\"1.0\"?><html><body><a id=\"x\"/><p>text</p><div/><p>more</p></body></html>"),
             "text\n\nmore");
@@ -70,11 +94,6 @@ TEST(Html, XmlEmptyElements) {
 
 std::string refused_page(const std::string& html, const ReadLimits& limits = {}) {
   return extract_html(html, limits).status().message();
-}
-std::string times(const std::string& text, int n) {
-  std::string out;
-  for (int i = 0; i < n; ++i) out += text;
-  return out;
 }
 
 TEST(Html, BombsAreRefused) {

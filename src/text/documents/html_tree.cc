@@ -2,80 +2,121 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
+#include <optional>
+#include <utility>
+#include <vector>
 
 namespace bgl::text {
 namespace {
 
 constexpr size_t kDepthMax = 256;
 
-template <size_t N>
-bool one_of(std::string_view word, const std::array<std::string_view, N>& sorted) {
-  return std::binary_search(sorted.begin(), sorted.end(), word);
-}
-
-constexpr std::array<std::string_view, 16> kVoid = {"area",  "base",   "br",   "col",  "embed", "frame",  "hr",    "img",
-                                                    "input", "keygen", "link", "meta", "param", "source", "track", "wbr"};
-// Elements whose content is text up to their end tag.
-constexpr std::array<std::string_view, 9> kRawText = {"iframe", "noembed",  "noframes", "plaintext", "script",
-                                                      "style",  "textarea", "title",    "xmp"};
-// Elements that end an open <p>.
-constexpr std::array<std::string_view, 37> kClosesP = {
-    "address",  "article",    "aside",  "blockquote", "center", "details", "dir", "div", "dl", "dt",
-    "fieldset", "figcaption", "figure", "footer",     "form",   "h1",      "h2",  "h3",  "h4", "h5",
-    "h6",       "header",     "hr",     "li",         "main",   "menu",    "nav", "ol",  "p",  "pre",
-    "section",  "summary",    "table",  "tbody",      "td",     "tr",      "ul"};
-
 bool space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f'; }
 bool letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
-std::string lower_name(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
+bool equal_in_any_case(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lower(x) == lower(y); });
+}
+
+int64_t count_characters(std::string_view text) {
+  int64_t spaces = 0;
+  for (const char c : text) spaces += static_cast<int64_t>(c == ' ') + (c == '\n') + (c == '\t');
+  return static_cast<int64_t>(text.size()) - spaces;
+}
+
+std::optional<HtmlAttribute> attribute_of_name(std::string_view name) {
+  static constexpr std::array<std::string_view, 8> kNames = {"aria-hidden", "class",    "hidden", "href",
+                                                             "id",          "itemprop", "role",   "style"};
+  for (size_t i = 0; i < kNames.size(); ++i) {
+    if (name.size() == kNames[i].size() && lower(name[0]) == kNames[i][0] && equal_in_any_case(name, kNames[i]))
+      return static_cast<HtmlAttribute>(i);
   }
-  return out;
+  return std::nullopt;
 }
 
 class Parser {
  public:
-  Parser(std::string_view html, Budget& budget) : html_(html), budget_(budget), root_(std::make_unique<HtmlNode>()) {
-    root_->tag = "#root";
-    open_.push_back(root_.get());
-    // In XML, "<a/>" is an empty element; in HTML it is "<a>".
-    xml_ = html.substr(0, 5) == "<?xml";
+  // In XML, "<a/>" is an empty element; in HTML it is "<a>".
+  Parser(std::string_view html, Budget& budget) : html_(html), budget_(budget), xml_(html.substr(0, 5) == "<?xml") {
+    open_.push_back(&tree_.root());
   }
 
-  Result<std::unique_ptr<HtmlNode>> run() {
+  Result<HtmlTree> run() {
     while (at_ < html_.size() && within_) {
       const size_t open = std::min(html_.find('<', at_), html_.size());
-      text(html_.substr(at_, open - at_));
+      text_in(parent(), html_.substr(at_, open - at_), true);
       at_ = open;
       if (at_ < html_.size()) markup();
     }
     BGL_TRY(budget_.status());
-    return std::move(root_);
+    return std::move(tree_);
   }
 
  private:
-  void text(std::string_view raw, bool decode = true) {
-    if (raw.empty()) return;
-    text_in(parent(), raw, decode);
-  }
+  using enum HtmlTag;
+  static constexpr TagSet kVoid = {kArea,  kBase,   kBr,   kCol,  kEmbed, kFrame,  kHr,    kImg,
+                                   kInput, kKeygen, kLink, kMeta, kParam, kSource, kTrack, kWbr};
+  // Elements whose content is text up to their end tag.
+  static constexpr TagSet kRawText = {kIframe, kNoembed, kNoframes, kPlaintext, kScript, kStyle, kTextarea, kTitle, kXmp};
+  // Those whose text nobody counts.
+  static constexpr TagSet kUncounted = {kIframe, kScript, kStyle, kTitle};
+  // Elements that end an open <p>.
+  static constexpr TagSet kClosesP = {kAddress,  kArticle,    kAside,  kBlockquote, kCenter, kDetails, kDir, kDiv, kDl, kDt,
+                                      kFieldset, kFigcaption, kFigure, kFooter,     kForm,   kH1,      kH2,  kH3,  kH4, kH5,
+                                      kH6,       kHeader,     kHr,     kLi,         kMain,   kMenu,    kNav, kOl,  kP,  kPre,
+                                      kSection,  kSummary,    kTable,  kTbody,      kTd,     kTr,      kUl};
 
   void text_in(HtmlNode& parent, std::string_view raw, bool decode) {
-    std::string value = decode ? decode_entities(raw) : std::string(raw);
-    if (!parent.children.empty() && parent.children.back()->is_text()) {
-      parent.children.back()->text += value;
+    if (raw.empty()) return;
+    const std::string_view value = decode ? decoded(raw) : raw;
+    if (!parent.last || !parent.last->is_text()) {
+      HtmlNode* node = append_to(parent);
+      node->text = value;
+    } else {
+      join(*parent.last, value);
+    }
+    if (!kUncounted.has(parent.tag)) parent.last->characters += count_characters(value);
+  }
+
+  // In the page where nothing is to be decoded, else in the tree.
+  std::string_view decoded(std::string_view raw) {
+    if (raw.find('&') == std::string_view::npos) return raw;
+    char* out = tree_.bytes(raw.size());
+    return {out, decode_entities(raw, out)};
+  }
+
+  // Puts `more` behind a text: nothing to do where it lies there already, and a copy of both with as much room again where
+  // there is none, so that many pieces cost no more than their bytes.
+  void join(HtmlNode& node, std::string_view more) {
+    const std::string_view text = node.text;
+    if (node.room == 0 && text.data() + text.size() == more.data()) {
+      node.text = {text.data(), text.size() + more.size()};
       return;
     }
-    auto node = std::make_unique<HtmlNode>();
-    node->text = std::move(value);
-    parent.children.push_back(std::move(node));
-    within_ = budget_.node() && within_;
+    if (node.room < more.size()) {
+      const size_t wanted = (text.size() + more.size()) * 2;
+      char* to = tree_.bytes(wanted);
+      std::memcpy(to, text.data(), text.size());
+      node.text = {to, text.size()};
+      node.room = wanted - text.size();
+    }
+    std::memcpy(const_cast<char*>(node.text.data()) + text.size(), more.data(), more.size());
+    node.text = {node.text.data(), text.size() + more.size()};
+    node.room -= more.size();
   }
 
   // Where the next node goes: elements deeper than kDepthMax become neighbours.
   HtmlNode& parent() { return *open_[std::min(open_.size(), kDepthMax) - 1]; }
+
+  HtmlNode* append_to(HtmlNode& parent) {
+    HtmlNode* node = tree_.make<HtmlNode>();
+    (parent.last ? parent.last->next : parent.first) = node;
+    parent.last = node;
+    within_ = budget_.node() && within_;
+    return node;
+  }
 
   void skip_past(std::string_view mark, size_t from) {
     const size_t end = html_.find(mark, from);
@@ -85,50 +126,47 @@ class Parser {
   // At '<'.
   void markup() {
     const char next = at_ + 1 < html_.size() ? html_[at_ + 1] : '\0';
+    if (letter(next)) return start_tag();
+    if (next == '/') return end_tag();
     if (html_.compare(at_, 4, "<!--") == 0) return skip_past("-->", at_ + 4);
     if (html_.compare(at_, 9, "<![CDATA[") == 0) {
       const size_t begin = at_ + 9;
       skip_past("]]>", begin);
       const size_t end = std::min(html_.find("]]>", begin), html_.size());
-      return text(html_.substr(begin, end - begin), false);
+      return text_in(parent(), html_.substr(begin, end - begin), false);
     }
     if (next == '!' || next == '?') return skip_past(">", at_);
-    if (next == '/') return end_tag();
-    if (letter(next)) return start_tag();
-    text("<", false);
+    text_in(parent(), html_.substr(at_, 1), false);
     ++at_;
   }
 
-  std::string tag_name(size_t from) {
+  std::string_view tag_name(size_t from) {
     size_t end = from;
     while (end < html_.size() && !space(html_[end]) && html_[end] != '/' && html_[end] != '>') ++end;
     at_ = end;
-    return lower_name(html_.substr(from, end - from));
+    return html_.substr(from, end - from);
   }
 
   void end_tag() {
-    const std::string tag = tag_name(at_ + 2);
+    // A stray end tag inside a cell must not close the table around it.
+    static constexpr TagSet kCells = {kTd, kTh, kTable}, kOutOfCells = {kTable, kTr, kTbody, kBody, kHtml};
+    const std::string_view name = tag_name(at_ + 2);
+    const HtmlTag tag = tag_of_name(name);
     skip_past(">", at_);
-    if (tag == "br") {
-      add(tag, {});
+    if (tag == kBr) {
+      append_to(parent())->tag = tag;
       return;
     }
     for (size_t i = open_.size(); i-- > 1;) {
-      if (open_[i]->tag == tag) {
-        open_.resize(i);
-        return;
-      }
-      // A stray end tag inside a cell must not close the table around it.
-      if ((open_[i]->tag == "td" || open_[i]->tag == "th" || open_[i]->tag == "table") && tag != "table" && tag != "tr" &&
-          tag != "tbody" && tag != "body" && tag != "html") {
-        return;
-      }
+      if (open_[i]->tag == tag && (tag != kOther || equal_in_any_case(open_[i]->name, name))) return open_.resize(i);
+      if (kCells.has(open_[i]->tag) && !kOutOfCells.has(tag)) return;
     }
   }
 
   // Reads attributes up to '>'; true when the tag ends with "/>".
-  bool attributes(std::vector<std::pair<std::string, std::string>>& out) {
+  bool attributes(HtmlAttributeValue*& first) {
     bool slash = false;
+    HtmlAttributeValue** end = &first;
     while (at_ < html_.size() && html_[at_] != '>' && within_) {
       const char c = html_[at_];
       if (space(c) || c == '/') {
@@ -139,59 +177,59 @@ class Parser {
       slash = false;
       const size_t begin = at_++;
       while (at_ < html_.size() && !space(html_[at_]) && html_[at_] != '=' && html_[at_] != '>' && html_[at_] != '/') ++at_;
-      std::string name = lower_name(html_.substr(begin, at_ - begin));
+      const std::string_view name = html_.substr(begin, at_ - begin);
       while (at_ < html_.size() && space(html_[at_])) ++at_;
-      std::string value;
+      std::string_view value;
       if (at_ < html_.size() && html_[at_] == '=') {
         ++at_;
         value = attribute_value();
       }
-      out.emplace_back(std::move(name), std::move(value));
+      if (const std::optional<HtmlAttribute> kept = attribute_of_name(name)) {
+        auto* attribute = tree_.make<HtmlAttributeValue>();
+        attribute->name = *kept;
+        attribute->value = decoded(value);
+        *end = attribute;
+        end = &attribute->next;
+      }
       within_ = budget_.node() && within_;
     }
     if (at_ < html_.size()) ++at_;
     return slash;
   }
 
-  std::string attribute_value() {
+  std::string_view attribute_value() {
     while (at_ < html_.size() && space(html_[at_])) ++at_;
     if (at_ >= html_.size()) return {};
     const char quote = html_[at_];
     if (quote == '"' || quote == '\'') {
-      const size_t end = std::min(html_.find(quote, at_ + 1), html_.size());
-      const std::string_view raw = html_.substr(at_ + 1, end - at_ - 1);
+      const size_t begin = at_ + 1, end = std::min(html_.find(quote, begin), html_.size());
       at_ = std::min(end + 1, html_.size());
-      return decode_entities(raw);
+      return html_.substr(begin, end - begin);
     }
     const size_t begin = at_;
     while (at_ < html_.size() && !space(html_[at_]) && html_[at_] != '>') ++at_;
-    return decode_entities(html_.substr(begin, at_ - begin));
+    return html_.substr(begin, at_ - begin);
   }
 
   void start_tag() {
-    const std::string tag = tag_name(at_ + 1);
-    std::vector<std::pair<std::string, std::string>> attrs;
+    const std::string_view name = tag_name(at_ + 1);
+    const HtmlTag tag = tag_of_name(name);
+    HtmlAttributeValue* attrs = nullptr;
     const bool slash = attributes(attrs);
     close_implied(tag);
-    HtmlNode* node = add(tag, std::move(attrs));
-    const bool foreign = tag == "svg" || tag == "math" || tag == "path";
-    if (one_of(tag, kVoid) || (slash && (xml_ || foreign))) return;
-    if (one_of(tag, kRawText)) return raw_text(tag, *node);
+    HtmlNode* node = append_to(parent());
+    node->tag = tag;
+    if (tag == kOther) node->name = name;
+    node->attributes = attrs;
+    const bool foreign = tag == kSvg || tag == kMath || tag == kPath;
+    if (kVoid.has(tag) || (slash && (xml_ || foreign))) return;
+    if (kRawText.has(tag)) return raw_text(name, *node);
     open_.push_back(node);
     within_ = !budget_.deep(static_cast<int64_t>(open_.size()) - 1) && within_;
   }
 
-  HtmlNode* add(const std::string& tag, std::vector<std::pair<std::string, std::string>> attrs) {
-    auto node = std::make_unique<HtmlNode>();
-    node->tag = tag;
-    node->attributes = std::move(attrs);
-    within_ = budget_.node() && within_;
-    parent().children.push_back(std::move(node));
-    return parent().children.back().get();
-  }
-
   // The content of <script>, <title> and the like: everything up to "</tag".
-  void raw_text(const std::string& tag, HtmlNode& node) {
+  void raw_text(std::string_view name, HtmlNode& node) {
     size_t end = at_;
     for (;; ++end) {
       end = html_.find("</", end);
@@ -199,54 +237,43 @@ class Parser {
         end = html_.size();
         break;
       }
-      if (lower_name(html_.substr(end + 2, tag.size())) == tag) break;
+      if (equal_in_any_case(html_.substr(end + 2, name.size()), name)) break;
     }
-    const bool decode = tag == "title" || tag == "textarea";
-    if (end > at_) text_in(node, html_.substr(at_, end - at_), decode);
+    text_in(node, html_.substr(at_, end - at_), node.tag == kTitle || node.tag == kTextarea);
     at_ = end;
     if (at_ < html_.size()) skip_past(">", at_);
   }
 
   // Closes `tag` if it is open, not looking past an element of `stop`.
-  void close(std::string_view tag, std::initializer_list<std::string_view> stop) {
+  void close(HtmlTag tag, TagSet stop) {
     for (size_t i = open_.size(); i-- > 1;) {
       if (open_[i]->tag == tag) return open_.resize(i);
-      for (const std::string_view s : stop) {
-        if (open_[i]->tag == s) return;
-      }
+      if (stop.has(open_[i]->tag)) return;
     }
   }
 
-  void close_implied(const std::string& tag) {
-    if (one_of(tag, kClosesP))
-      close("p", {"td", "th", "li", "div", "button", "table", "blockquote", "dd", "section", "article"});
-    if (tag == "li") close("li", {"ul", "ol", "menu", "dir"});
-    if (tag == "dt" || tag == "dd") close("dt", {"dl"}), close("dd", {"dl"});
-    if (tag == "option") close("option", {"select"});
-    if (tag == "td" || tag == "th") close("td", {"tr", "table"}), close("th", {"tr", "table"});
-    if (tag == "tr") close("tr", {"table"});
-    if (tag == "tbody" || tag == "tfoot" || tag == "thead") close("tbody", {"table"}), close("thead", {"table"});
-    if (tag == "body") close("head", {});
+  void close_implied(HtmlTag tag) {
+    if (kClosesP.has(tag)) close(kP, {kTd, kTh, kLi, kDiv, kButton, kTable, kBlockquote, kDd, kSection, kArticle});
+    if (tag == kLi) close(kLi, {kUl, kOl, kMenu, kDir});
+    if (tag == kDt || tag == kDd) close(kDt, {kDl}), close(kDd, {kDl});
+    if (tag == kOption) close(kOption, {kSelect});
+    if (tag == kTd || tag == kTh) close(kTd, {kTr, kTable}), close(kTh, {kTr, kTable});
+    if (tag == kTr) close(kTr, {kTable});
+    if (tag == kTbody || tag == kTfoot || tag == kThead) close(kTbody, {kTable}), close(kThead, {kTable});
+    if (tag == kBody) close(kHead, {});
   }
 
   const std::string_view html_;
   Budget& budget_;
+  const bool xml_;
   bool within_ = true;  // the budget
   size_t at_ = 0;
-  bool xml_ = false;
-  std::unique_ptr<HtmlNode> root_;
+  HtmlTree tree_;
   std::vector<HtmlNode*> open_;
 };
 
 }  // namespace
 
-std::string_view HtmlNode::attribute(std::string_view name) const {
-  for (const auto& [key, value] : attributes) {
-    if (key == name) return value;
-  }
-  return {};
-}
-
-Result<std::unique_ptr<HtmlNode>> parse_html(std::string_view html, Budget& budget) { return Parser(html, budget).run(); }
+Result<HtmlTree> parse_html(std::string_view html, Budget& budget) { return Parser(html, budget).run(); }
 
 }  // namespace bgl::text
