@@ -6,7 +6,9 @@
 #include <array>
 #include <cmath>
 
+#include "prep/internal/line_rules.h"
 #include "prep/internal/text_measures.h"
+#include "prep/internal/word_runs.h"
 
 namespace bgl::prep {
 namespace {
@@ -50,12 +52,20 @@ constexpr RuleInfo kRules[] = {
 };
 constexpr size_t kRuleCount = std::size(kRules);
 
-size_t rule_index(std::string_view name) {
+constexpr size_t rule_index(std::string_view name) {
   for (size_t i = 0; i < kRuleCount; ++i) {
     if (name == kRules[i].name) return i;
   }
   return kRuleCount;
 }
+
+// A rule by its name, which the compiler looks up.
+struct Rule {
+  consteval Rule(const char* name) : index(rule_index(name)) {
+    if (index == kRuleCount) throw "no rule of this name";
+  }
+  size_t index;
+};
 
 Status unknown(const std::string& name) {
   std::vector<std::string> known;
@@ -85,18 +95,18 @@ class Judge {
 
  private:
   // Drops when `value` lies on the wrong side of the threshold of `rule`.
-  void at_least(const char* rule, double value) {
+  void at_least(Rule rule, double value) {
     check(rule, value, [](double v, double t) { return v < t; });
   }
-  void at_most(const char* rule, double value) {
+  void at_most(Rule rule, double value) {
     check(rule, value, [](double v, double t) { return v > t; });
   }
   template <typename F>
-  void check(const char* rule, double value, F&& broken) {
-    const std::optional<double> threshold = rules_.threshold(rule_index(rule));
-    if (!drop_ && threshold && broken(value, *threshold)) drop_ = Drop{rule, json_number(value)};
+  void check(Rule rule, double value, F&& broken) {
+    const std::optional<double> threshold = rules_.threshold(rule.index);
+    if (!drop_ && threshold && broken(value, *threshold)) drop_ = Drop{kRules[rule.index].name, json_number(value)};
   }
-  bool wanted(const std::string& rule) const { return !drop_ && rules_.threshold(rule_index(rule)).has_value(); }
+  bool wanted(Rule rule) const { return !drop_ && rules_.threshold(rule.index).has_value(); }
 
   void quality() {
     const double words = static_cast<double>(m_.words.size());
@@ -121,14 +131,18 @@ class Judge {
     at_most("gopher_dup_line_chars", share(lines.bytes, m_.bytes));
     at_most("gopher_dup_paragraph_chars", share(paragraphs.bytes, m_.bytes));
     if (drop_) return;
+    static constexpr Rule kTop[] = {"gopher_top_2_gram", "gopher_top_3_gram", "gopher_top_4_gram"};
+    static constexpr Rule kRepeated[] = {"gopher_dup_5_grams", "gopher_dup_6_grams", "gopher_dup_7_grams",
+                                         "gopher_dup_8_grams", "gopher_dup_9_grams", "gopher_dup_10_grams"};
     WordRuns runs(m_.words);
-    for (const size_t n : {2, 3, 4}) {
-      const std::string rule = fmt::format("gopher_top_{}_gram", n);
-      if (wanted(rule)) at_most(rule.c_str(), share(runs.top_bytes(n), m_.bytes));
+    size_t n = 2;
+    for (const Rule rule : kTop) {
+      if (wanted(rule)) at_most(rule, share(runs.top_bytes(n), m_.bytes));
+      ++n;
     }
-    for (size_t n = 5; n <= 10; ++n) {
-      const std::string rule = fmt::format("gopher_dup_{}_grams", n);
-      if (wanted(rule)) at_most(rule.c_str(), share(runs.repeated_bytes(n), m_.bytes));
+    for (const Rule rule : kRepeated) {
+      if (wanted(rule)) at_most(rule, share(runs.repeated_bytes(n), m_.bytes));
+      ++n;
     }
   }
 
@@ -207,15 +221,19 @@ std::string RuleSet::fingerprint() const {
 }
 
 std::optional<Drop> filter_document(const RuleSet& rules, std::string& text) {
+  const auto threshold = [&](Rule rule) { return rules.threshold(rule.index); };
   LineRules lines;
-  lines.javascript = rules.threshold(rule_index("c4_javascript_lines")).has_value();
-  lines.policy = rules.threshold(rule_index("c4_policy_lines")).has_value();
-  lines.terminal = rules.threshold(rule_index("c4_terminal_lines")).has_value();
-  lines.words_min = static_cast<size_t>(std::max(0.0, rules.threshold(rule_index("c4_line_words")).value_or(0)));
-  text = without_lines(text, lines);
+  lines.javascript = threshold("c4_javascript_lines").has_value();
+  lines.policy = threshold("c4_policy_lines").has_value();
+  lines.terminal = threshold("c4_terminal_lines").has_value();
+  lines.words_min = static_cast<size_t>(std::max(0.0, threshold("c4_line_words").value_or(0)));
+  std::string lower = lower_ascii(text);
+  if (takes_lines(lines, lower)) {
+    text = without_lines(text, lower, lines);
+    lower = lower_ascii(text);
+  }
   if (text.empty()) return Drop{"empty", "0"};
-  const TextMeasures measures = measure(text);
-  return Judge(rules, measures).first_broken();
+  return Judge(rules, measure(text, lower)).first_broken();
 }
 
 }  // namespace bgl::prep

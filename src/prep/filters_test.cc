@@ -29,7 +29,7 @@ std::string prose() {
 TEST(Filters, WordsAndMeasures) {
   EXPECT_EQ(words_of("a  b\n\xE6\x88\x91\xE6\x83\xB3go c"),
             (std::vector<std::string_view>{"a", "b", "\xE6\x88\x91", "\xE6\x83\xB3", "go", "c"}));
-  const TextMeasures m = measure("# Head\n\n- item one...\nIt ends. Really? Yes!\n");
+  const TextMeasures m = measure("# Head\n\n- item one...\nIt ends. Really? Yes!\n", "");
   EXPECT_EQ(m.lines.size(), 3u);
   EXPECT_EQ(m.hashes, 0u) << "the mark of a heading is no symbol";
   EXPECT_EQ(m.bullet_lines, 1u);

@@ -5,7 +5,6 @@
 #include <bit>
 #include <cstring>
 
-#include "base/hash.h"
 #include "prep/filters.h"
 #include "text/unicode.h"
 
@@ -21,38 +20,20 @@ bool is_ideograph(int32_t c) {
          (c >= 0x3041 && c <= 0x30FF);
 }
 
-bool ends_with(std::string_view text, std::string_view end) {
-  return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
-}
-
-std::string_view stripped(std::string_view s) {
-  while (!s.empty() && (s.front() == ' ' || s.front() == '\t')) s.remove_prefix(1);
-  while (!s.empty() && (s.back() == ' ' || s.back() == '\t')) s.remove_suffix(1);
-  return s;
+// The last three bytes, for comparison with a character of three.
+bool ends_with_any(std::string_view text, std::initializer_list<std::string_view> characters) {
+  if (text.size() < 3) return false;
+  const std::string_view end = text.substr(text.size() - 3);
+  return std::any_of(characters.begin(), characters.end(), [&](std::string_view c) { return c == end; });
 }
 
 bool ends_with_punctuation(std::string_view line) {
-  static constexpr std::array<std::string_view, 13> kEnds = {".",
-                                                             "!",
-                                                             "?",
-                                                             "\"",
-                                                             "'",
-                                                             ":",
-                                                             ";",
-                                                             "\xE2\x80\x9D",
-                                                             "\xE2\x80\xA6",
-                                                             "\xE3\x80\x82",
-                                                             "\xEF\xBC\x81",
-                                                             "\xEF\xBC\x9F",
-                                                             "\xEF\xBC\x9A"};
-  while (ends_with(line, ")") || ends_with(line, "*")) line.remove_suffix(1);
-  return std::any_of(kEnds.begin(), kEnds.end(), [&](std::string_view end) { return ends_with(line, end); });
-}
-
-bool ends_sentence(std::string_view line) {
-  static constexpr std::array<std::string_view, 7> kEnds = {".",           "!", "?", "\"", "\xE3\x80\x82", "\xEF\xBC\x81",
-                                                            "\xEF\xBC\x9F"};
-  return std::any_of(kEnds.begin(), kEnds.end(), [&](std::string_view end) { return ends_with(line, end); });
+  while (!line.empty() && (line.back() == ')' || line.back() == '*')) line.remove_suffix(1);
+  if (line.empty()) return false;
+  const char last = line.back();
+  if (static_cast<signed char>(last) >= 0)
+    return last == '.' || last == '!' || last == '?' || last == '"' || last == '\'' || last == ':' || last == ';';
+  return ends_with_any(line, {"\xE2\x80\x9D", "\xE2\x80\xA6", "\xE3\x80\x82", "\xEF\xBC\x81", "\xEF\xBC\x9F", "\xEF\xBC\x9A"});
 }
 
 std::vector<std::string_view> split(std::string_view text, std::string_view separator) {
@@ -74,39 +55,119 @@ size_t count_of(std::string_view text, std::string_view needle) {
 
 // Which of the eight stop words this is, as a bit; 0: none. A comma or full stop at its end is no part of it.
 uint32_t stop_word_bit(std::string_view word) {
-  static constexpr std::array<std::string_view, 8> kStop = {"the", "be", "to", "of", "and", "that", "have", "with"};
   while (!word.empty() && (word.back() == ',' || word.back() == '.')) word.remove_suffix(1);
   if (word.size() < 2 || word.size() > 4) return 0;
-  char lower[4];
-  for (size_t i = 0; i < word.size(); ++i)
-    lower[i] = word[i] >= 'A' && word[i] <= 'Z' ? static_cast<char>(word[i] + 32) : word[i];
-  const auto found = std::find(kStop.begin(), kStop.end(), std::string_view(lower, word.size()));
-  return found == kStop.end() ? 0 : 1u << (found - kStop.begin());
+  const auto letters = [](std::string_view w) {
+    uint32_t value = 0;
+    for (const char c : w) value = value << 8 | static_cast<unsigned char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+    return value;
+  };
+  switch (letters(word)) {
+    case 0x746865:
+      return 1;  // the
+    case 0x6265:
+      return 2;  // be
+    case 0x746F:
+      return 4;  // to
+    case 0x6F66:
+      return 8;  // of
+    case 0x616E64:
+      return 16;  // and
+    case 0x74686174:
+      return 32;  // that
+    case 0x68617665:
+      return 64;  // have
+    case 0x77697468:
+      return 128;  // with
+    default:
+      return 0;
+  }
 }
 
-void measure_words(TextMeasures& m) {
+struct Word {
+  std::string_view text;
+  bool letter = false, digit = false;  // holds one
+  size_t characters = 0;
+};
+
+// Calls fn(Word) for every word in turn.
+template <typename F>
+void each_word(std::string_view text, F&& fn) {
+  // Of ASCII; the classes of other characters are looked up.
+  static const std::array<CharClass, 128> kAscii = [] {
+    std::array<CharClass, 128> out{};
+    for (size_t c = 0; c < out.size(); ++c) out[c] = text::char_class(static_cast<int32_t>(c));
+    return out;
+  }();
+  size_t begin = 0;
+  Word word;
+  const auto flush = [&](size_t end) {
+    if (end > begin) {
+      word.text = text.substr(begin, end - begin);
+      fn(word);
+    }
+    word = Word();
+  };
+  const auto add = [&](CharClass cls) {
+    word.letter |= cls == CharClass::kLetter;
+    word.digit |= cls == CharClass::kNumber;
+    ++word.characters;
+  };
+  for (size_t at = 0; at < text.size();) {
+    const auto byte = static_cast<unsigned char>(text[at]);
+    if (byte < 0x80) {
+      const CharClass cls = kAscii[byte];
+      if (text::is_space(cls)) {
+        flush(at);
+        begin = at + 1;
+      } else {
+        add(cls);
+      }
+      ++at;
+      continue;
+    }
+    const Char c = text::decode_utf8(text, at);
+    const CharClass cls = text::char_class(c.codepoint);
+    if (text::is_space(cls)) {
+      flush(at);
+      begin = at + c.bytes;
+    } else if (c.codepoint >= 0x3041 && is_ideograph(c.codepoint)) {
+      flush(at);
+      begin = at;
+      add(cls);
+      flush(at + c.bytes);
+      begin = at + c.bytes;
+    } else {
+      add(cls);
+    }
+    at += c.bytes;
+  }
+  flush(text.size());
+}
+
+void measure_words(std::string_view text, TextMeasures& m) {
   size_t characters = 0;
   uint32_t stop_words = 0;
-  for (const std::string_view word : m.words) {
-    bool letter = false, digit = false;
-    size_t length = 0;
-    for (size_t at = 0; at < word.size(); ++length) {
-      const auto byte = static_cast<unsigned char>(word[at]);
-      const Char c = byte < 0x80 ? Char{byte, 1} : text::decode_utf8(word, at);
-      const CharClass cls = text::char_class(c.codepoint);
-      letter = letter || cls == CharClass::kLetter;
-      digit = digit || cls == CharClass::kNumber;
-      at += c.bytes;
-    }
-    if (letter) ++m.alpha_words;
-    if (letter || digit) {
+  m.words.reserve(text.size() / 6);
+  each_word(text, [&](const Word& word) {
+    m.words.push_back(word.text);
+    if (word.letter) ++m.alpha_words;
+    if (word.letter || word.digit) {
       ++m.proper_words;
-      characters += length;
+      characters += word.characters;
     }
-    if (word.size() <= 5) stop_words |= stop_word_bit(word);
-  }
+    if (word.text.size() <= 5) stop_words |= stop_word_bit(word.text);
+    if (ends_sentence(word.text)) ++m.sentences;
+  });
   m.stop_words = static_cast<size_t>(std::popcount(stop_words));
   m.mean_word_length = m.proper_words == 0 ? 0 : static_cast<double>(characters) / static_cast<double>(m.proper_words);
+}
+
+bool has_at_most(std::string_view line, size_t characters) {
+  if (line.size() > characters * 4) return false;
+  size_t n = 0;
+  for (const char c : line) n += (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  return n <= characters;
 }
 
 void measure_lines(TextMeasures& m) {
@@ -115,17 +176,30 @@ void measure_lines(TextMeasures& m) {
     const bool heading = marks > 0 && marks <= 6 && marks < line.size() && line[marks] == ' ';
     m.hashes += count_of(heading ? line.substr(marks) : line, "#");
     if (line[0] == '-' || line[0] == '*' || line.substr(0, 3) == "\xE2\x80\xA2") ++m.bullet_lines;
-    if (ends_with(line, "...") || ends_with(line, "\xE2\x80\xA6")) ++m.ellipsis_lines;
+    if (line.ends_with("...") || line.ends_with("\xE2\x80\xA6")) ++m.ellipsis_lines;
     if (ends_with_punctuation(line)) ++m.punctuated_lines;
-    size_t characters = 0;
-    for (const char c : line) characters += (static_cast<unsigned char>(c) & 0xC0) != 0x80;
-    if (characters <= 30) ++m.short_lines;
+    if (has_at_most(line, 30)) ++m.short_lines;
   }
 }
 
+}  // namespace
+
 std::string lower_ascii(std::string_view text) {
   std::string out(text);
-  for (char& c : out) c = static_cast<char>(c + (c >= 'A' && c <= 'Z' ? 32 : 0));
+  // Eight bytes at once: a byte from A to Z gets its bit 5; none carries into its neighbour.
+  constexpr uint64_t kOnes = 0x0101010101010101, kHigh = kOnes * 0x80;
+  size_t at = 0;
+  for (; at + 8 <= out.size(); at += 8) {
+    uint64_t bytes;
+    std::memcpy(&bytes, out.data() + at, 8);
+    const uint64_t low = bytes & ~kHigh;
+    const uint64_t from_a = low + kOnes * (0x80 - 'A'), past_z = low + kOnes * (0x80 - 'Z' - 1);
+    bytes |= ((from_a & ~past_z & ~bytes & kHigh) >> 2);
+    std::memcpy(out.data() + at, &bytes, 8);
+  }
+  for (; at < out.size(); ++at) {
+    if (out[at] >= 'A' && out[at] <= 'Z') out[at] = static_cast<char>(out[at] + 32);
+  }
   return out;
 }
 
@@ -133,154 +207,38 @@ bool contains(std::string_view text, std::string_view needle) {
   return ::memmem(text.data(), text.size(), needle.data(), needle.size()) != nullptr;
 }
 
-}  // namespace
+std::string_view stripped(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+bool ends_sentence(std::string_view text) {
+  if (text.empty()) return false;
+  const char last = text.back();
+  if (static_cast<signed char>(last) >= 0) return last == '.' || last == '!' || last == '?' || last == '"';
+  return ends_with_any(text, {"\xE3\x80\x82", "\xEF\xBC\x81", "\xEF\xBC\x9F"});
+}
 
 std::vector<std::string_view> words_of(std::string_view text) {
   std::vector<std::string_view> out;
-  size_t begin = 0;
-  const auto flush = [&](size_t end) {
-    if (end > begin) out.push_back(text.substr(begin, end - begin));
-  };
-  for (size_t at = 0; at < text.size();) {
-    const auto byte = static_cast<unsigned char>(text[at]);
-    if (byte > ' ' && byte < 0x80) {
-      ++at;
-      continue;
-    }
-    const Char c = text::decode_utf8(text, at);
-    if (text::is_space(text::char_class(c.codepoint))) {
-      flush(at);
-      begin = at + c.bytes;
-    } else if (c.codepoint >= 0x3041 && is_ideograph(c.codepoint)) {
-      flush(at);
-      out.push_back(text.substr(at, c.bytes));
-      begin = at + c.bytes;
-    }
-    at += c.bytes;
-  }
-  flush(text.size());
+  out.reserve(text.size() / 6);
+  each_word(text, [&](const Word& word) { out.push_back(word.text); });
   return out;
 }
 
-TextMeasures measure(std::string_view text) {
+TextMeasures measure(std::string_view text, std::string_view lower) {
   TextMeasures m;
   m.bytes = text.size();
-  m.words = words_of(text);
   m.lines = split(text, "\n");
   m.paragraphs = split(text, "\n\n");
   m.newlines = count_of(text, "\n");
   m.ellipses = count_of(text, "...") + count_of(text, "\xE2\x80\xA6");
   m.curly_bracket = text.find('{') != std::string_view::npos;
-  m.lorem_ipsum = contains(lower_ascii(text), "lorem ipsum");
-  for (const std::string_view word : m.words) {
-    if (ends_sentence(word)) ++m.sentences;
-  }
-  measure_words(m);
+  m.lorem_ipsum = contains(lower, "lorem ipsum");
+  measure_words(text, m);
   measure_lines(m);
   return m;
-}
-
-Repeats repeats(const std::vector<std::string_view>& items) {
-  Repeats out;
-  std::vector<std::pair<uint64_t, size_t>> hashes(items.size());
-  for (size_t i = 0; i < items.size(); ++i) hashes[i] = {hash64(items[i]), items[i].size()};
-  std::sort(hashes.begin(), hashes.end());
-  for (size_t i = 1; i < hashes.size(); ++i) {
-    if (hashes[i] != hashes[i - 1]) continue;
-    ++out.items;
-    out.bytes += hashes[i].second;
-  }
-  return out;
-}
-
-WordRuns::WordRuns(const std::vector<std::string_view>& words) : words_(words.size()), prefix_(words_ + 1), bytes_(words_ + 1) {
-  constexpr uint64_t kBase = 0x9E3779B97F4A7C15ull;
-  for (size_t i = 0; i < words_; ++i) {
-    prefix_[i + 1] = prefix_[i] * kBase + hash64(words[i]);
-    bytes_[i + 1] = bytes_[i] + words[i].size();
-  }
-  power_[0] = 1;
-  for (size_t n = 1; n <= kLongest; ++n) power_[n] = power_[n - 1] * kBase;
-  slots_.resize(std::bit_ceil(std::max<size_t>(words_ * 2, 16)));
-}
-
-WordRuns::Slot& WordRuns::slot_of(uint64_t hash) {
-  const size_t mask = slots_.size() - 1;
-  size_t i = (hash ^ hash >> 32) & mask;
-  while (slots_[i].count != 0 && slots_[i].hash != hash) i = (i + 1) & mask;
-  return slots_[i];
-}
-
-void WordRuns::clear() { std::fill(slots_.begin(), slots_.end(), Slot{0, 0, 0}); }
-
-size_t WordRuns::top_bytes(size_t n) {
-  if (words_ < n || n >= none_from_) return 0;
-  clear();
-  size_t count = 0, bytes = 0;
-  for (size_t at = 0; at + n <= words_; ++at) {
-    const uint64_t hash = hash_of(at, n);
-    Slot& slot = slot_of(hash);
-    if (slot.count++ == 0) slot.hash = hash, slot.first = static_cast<uint32_t>(at);
-    if (slot.count < count) continue;
-    const size_t run = bytes_of(slot.first, n);
-    if (slot.count > count || run > bytes) count = slot.count, bytes = run;
-  }
-  if (count < 2) none_from_ = n;
-  return count < 2 ? 0 : count * bytes;
-}
-
-size_t WordRuns::repeated_bytes(size_t n) {
-  if (n >= none_from_) return 0;
-  clear();
-  size_t bytes = 0;
-  for (size_t at = 0; at + n <= words_;) {
-    const uint64_t hash = hash_of(at, n);
-    Slot& slot = slot_of(hash);
-    if (slot.count == 0) {
-      slot = {hash, 1, static_cast<uint32_t>(at)};
-      ++at;
-      continue;
-    }
-    bytes += bytes_of(at, n);
-    at += n;
-  }
-  if (bytes == 0) none_from_ = n;
-  return bytes;
-}
-
-std::string without_lines(std::string_view text, const LineRules& rules) {
-  if (!rules.javascript && !rules.policy && !rules.terminal && rules.words_min == 0) return std::string(text);
-  static constexpr std::array<std::string_view, 5> kPolicy = {"terms of use", "privacy policy", "cookie policy", "uses cookies",
-                                                              "use of cookies"};
-  if (!rules.terminal && rules.words_min == 0) {
-    // Most texts have none of these words: then no line goes.
-    const std::string lower = lower_ascii(text);
-    const bool any =
-        (rules.javascript && contains(lower, "javascript")) ||
-        (rules.policy && std::any_of(kPolicy.begin(), kPolicy.end(), [&](std::string_view p) { return contains(lower, p); }));
-    if (!any) return std::string(text);
-  }
-  std::string out;
-  for (size_t at = 0; at < text.size();) {
-    const size_t end = std::min(text.find('\n', at), text.size());
-    const std::string_view line = text.substr(at, end - at);
-    const std::string_view content = stripped(line);
-    at = end + 1;
-    const std::string lower = lower_ascii(content);
-    bool drop = rules.javascript && lower.find("javascript") != std::string::npos;
-    drop = drop || (rules.policy && std::any_of(kPolicy.begin(), kPolicy.end(),
-                                                [&](std::string_view p) { return lower.find(p) != std::string::npos; }));
-    if (!content.empty()) {
-      drop = drop || (rules.terminal && !ends_sentence(content));
-      drop = drop || (rules.words_min > 0 && words_of(content).size() < rules.words_min);
-    }
-    if (drop) continue;
-    if (content.empty() && (out.empty() || ends_with(out, "\n\n"))) continue;
-    out += line;
-    out += '\n';
-  }
-  while (!out.empty() && out.back() == '\n') out.pop_back();
-  return out;
 }
 
 }  // namespace bgl::prep
