@@ -1,8 +1,10 @@
 #include "prep/dedup.h"
 
 #include <algorithm>
+#include <cstring>
 #include <numeric>
 #include <unordered_map>
+#include <utility>
 
 #include "prep/filters.h"
 #include "text/unicode.h"
@@ -194,45 +196,33 @@ class DuplicateJudge {
 
 }  // namespace
 
-namespace {
-
-std::string normalised_ascii(std::string_view text) {
-  std::string out(text.size(), '\0');
+std::string normalised_text(std::string_view text) {
+  const std::string lower = text::nfkc_lower(text);
+  std::string out(lower.size(), '\0');  // a gap takes no more than what it stands for
   size_t n = 0;
   bool gap = false;
-  for (const char c : text) {
-    const char lower = static_cast<char>(c | 0x20);
-    const bool letter = lower >= 'a' && lower <= 'z', digit = c >= '0' && c <= '9';
-    if (letter || digit) {
-      if (gap && n > 0) out[n++] = ' ';
-      out[n++] = letter ? lower : c;
-    }
-    gap = !letter && !digit;
-  }
-  out.resize(n);
-  return out;
-}
-
-}  // namespace
-
-std::string normalised_text(std::string_view text) {
-  if (std::all_of(text.begin(), text.end(), [](char c) { return static_cast<signed char>(c) >= 0; }))
-    return normalised_ascii(text);
-  const std::string lower = text::to_lower(text::nfkc(text));
-  std::string out;
-  bool gap = false;
   for (size_t at = 0; at < lower.size();) {
+    const auto byte = static_cast<unsigned char>(lower[at]);
+    if (byte < 0x80) {
+      const bool kept = (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9');
+      if (kept && gap && n > 0) out[n++] = ' ';
+      if (kept) out[n++] = lower[at];
+      gap = !kept;
+      ++at;
+      continue;
+    }
     const text::Char c = text::decode_utf8(lower, at);
     const text::CharClass cls = text::char_class(c.codepoint);
     if (cls == text::CharClass::kLetter || cls == text::CharClass::kNumber) {
-      if (gap && !out.empty()) out += ' ';
-      gap = false;
-      out.append(lower, at, c.bytes);
+      if (std::exchange(gap, false) && n > 0) out[n++] = ' ';
+      std::memcpy(out.data() + n, lower.data() + at, c.bytes);
+      n += c.bytes;
     } else {
       gap = true;
     }
     at += c.bytes;
   }
+  out.resize(n);
   return out;
 }
 

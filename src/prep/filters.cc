@@ -9,6 +9,7 @@
 #include "prep/internal/line_rules.h"
 #include "prep/internal/text_measures.h"
 #include "prep/internal/word_runs.h"
+#include "text/unicode.h"
 
 namespace bgl::prep {
 namespace {
@@ -227,10 +228,10 @@ std::optional<Drop> filter_document(const RuleSet& rules, std::string& text) {
   lines.policy = threshold("c4_policy_lines").has_value();
   lines.terminal = threshold("c4_terminal_lines").has_value();
   lines.words_min = static_cast<size_t>(std::max(0.0, threshold("c4_line_words").value_or(0)));
-  std::string lower = lower_ascii(text);
+  std::string lower = text::lower_ascii(text);
   if (takes_lines(lines, lower)) {
     text = without_lines(text, lower, lines);
-    lower = lower_ascii(text);
+    lower = text::lower_ascii(text);
   }
   if (text.empty()) return Drop{"empty", "0"};
   return Judge(rules, measure(text, lower)).first_broken();

@@ -184,25 +184,6 @@ void measure_lines(TextMeasures& m) {
 
 }  // namespace
 
-std::string lower_ascii(std::string_view text) {
-  std::string out(text);
-  // Eight bytes at once: a byte from A to Z gets its bit 5; none carries into its neighbour.
-  constexpr uint64_t kOnes = 0x0101010101010101, kHigh = kOnes * 0x80;
-  size_t at = 0;
-  for (; at + 8 <= out.size(); at += 8) {
-    uint64_t bytes;
-    std::memcpy(&bytes, out.data() + at, 8);
-    const uint64_t low = bytes & ~kHigh;
-    const uint64_t from_a = low + kOnes * (0x80 - 'A'), past_z = low + kOnes * (0x80 - 'Z' - 1);
-    bytes |= ((from_a & ~past_z & ~bytes & kHigh) >> 2);
-    std::memcpy(out.data() + at, &bytes, 8);
-  }
-  for (; at < out.size(); ++at) {
-    if (out[at] >= 'A' && out[at] <= 'Z') out[at] = static_cast<char>(out[at] + 32);
-  }
-  return out;
-}
-
 bool contains(std::string_view text, std::string_view needle) {
   return ::memmem(text.data(), text.size(), needle.data(), needle.size()) != nullptr;
 }

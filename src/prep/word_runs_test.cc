@@ -7,8 +7,6 @@
 #include <set>
 #include <string>
 
-#include "prep/internal/text_measures.h"
-
 namespace bgl::prep {
 namespace {
 
@@ -62,17 +60,6 @@ TEST(WordRuns, AsCountedOneByOne) {
     WordRuns some(words);
     EXPECT_EQ(some.repeated_bytes(2), naive_repeated(words, 2)) << round;
     EXPECT_EQ(some.repeated_bytes(6), naive_repeated(words, 6)) << round;
-  }
-}
-
-TEST(WordRuns, LowerCaseOfEveryByte) {
-  for (size_t shift = 0; shift < 9; ++shift) {
-    std::string text(shift, 'x'), wanted = text;
-    for (int c = 0; c < 256; ++c) {
-      text += static_cast<char>(c);
-      wanted += static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
-    }
-    EXPECT_EQ(lower_ascii(text), wanted) << shift;
   }
 }
 

@@ -128,6 +128,29 @@ CharClass char_class(int32_t codepoint) {
   return codepoint < 0 || codepoint >= kCodepoints ? CharClass::kOther : table[codepoint];
 }
 
+void lower_ascii(char* bytes, size_t count) {
+  // Eight bytes at once: a byte from A to Z gets its bit 5; none carries into its neighbour.
+  constexpr uint64_t kOnes = 0x0101010101010101, kHigh = kOnes * 0x80;
+  size_t at = 0;
+  for (; at + 8 <= count; at += 8) {
+    uint64_t word;
+    std::memcpy(&word, bytes + at, 8);
+    const uint64_t low = word & ~kHigh;
+    const uint64_t from_a = low + kOnes * (0x80 - 'A'), past_z = low + kOnes * (0x80 - 'Z' - 1);
+    word |= (from_a & ~past_z & ~word & kHigh) >> 2;
+    std::memcpy(bytes + at, &word, 8);
+  }
+  for (; at < count; ++at) {
+    if (bytes[at] >= 'A' && bytes[at] <= 'Z') bytes[at] = static_cast<char>(bytes[at] + 32);
+  }
+}
+
+std::string lower_ascii(std::string_view text) {
+  std::string out(text);
+  lower_ascii(out.data(), out.size());
+  return out;
+}
+
 int general_category(int32_t codepoint) { return codepoint < 0 ? 0 : utf8proc_category(codepoint); }
 
 std::string nfc(std::string_view text) {

@@ -41,7 +41,12 @@ int general_category(int32_t codepoint);
 // Normal form C or KC; text that is not valid UTF-8 is returned unchanged.
 std::string nfc(std::string_view text);
 std::string nfkc(std::string_view text);
+// A to Z as a to z; other bytes as they are.
+std::string lower_ascii(std::string_view text);
+void lower_ascii(char* bytes, size_t count);
 // Simple lower case, character by character; invalid bytes are kept.
 std::string to_lower(std::string_view text);
+// to_lower(nfkc(text)), some ten times as fast.
+std::string nfkc_lower(std::string_view text);
 
 }  // namespace bgl::text

@@ -20,11 +20,9 @@ struct TextMeasures {
   size_t bullet_lines = 0, ellipsis_lines = 0, punctuated_lines = 0, short_lines = 0;
   bool lorem_ipsum = false, curly_bracket = false;
 };
-// `lower`: lower_ascii(text).
+// `lower`: text::lower_ascii(text).
 TextMeasures measure(std::string_view text, std::string_view lower);
 
-// A to Z as a to z; other bytes as they are.
-std::string lower_ascii(std::string_view text);
 bool contains(std::string_view text, std::string_view needle);
 // Without blanks and tabs at both ends.
 std::string_view stripped(std::string_view text);
