@@ -3,7 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <random>
-#include <set>
+
+#include "prep/planted.h"
 
 namespace bgl::prep {
 namespace {
@@ -18,20 +19,6 @@ std::string joined(const std::vector<std::string>& words) {
   for (const std::string& w : words) out += w + " ";
   return out;
 }
-// The definition of similarity that MinHash estimates.
-double jaccard(const std::vector<std::string>& a, const std::vector<std::string>& b) {
-  const auto shingles = [](const std::vector<std::string>& words) {
-    std::set<std::string> out;
-    for (size_t i = 0; i + 5 <= words.size(); ++i)
-      out.insert(joined({words.begin() + static_cast<long>(i), words.begin() + static_cast<long>(i) + 5}));
-    return out;
-  };
-  const std::set<std::string> x = shingles(a), y = shingles(b);
-  size_t common = 0;
-  for (const std::string& s : x) common += y.count(s);
-  return static_cast<double>(common) / static_cast<double>(x.size() + y.size() - common);
-}
-
 struct Made {
   Signature signature;
   uint32_t domain = 0;
@@ -60,7 +47,7 @@ TEST(Dedup, MeetsAsOftenAsTheTheorySays) {
     std::vector<std::string> b = a;
     const size_t edits = pair % 2 ? 3 : 40;
     for (size_t e = 0; e < edits; ++e) b[random() % b.size()] = "x" + std::to_string(random());
-    const double similarity = jaccard(a, b);
+    const double similarity = jaccard(a, b, 5);
     const Signature sa = signature_of(joined(a), {}), sb = signature_of(joined(b), {});
     bool met = false;
     for (size_t band = 0; band < sa.bands.size(); ++band) met = met || sa.bands[band] == sb.bands[band];
@@ -71,6 +58,20 @@ TEST(Dedup, MeetsAsOftenAsTheTheorySays) {
   ASSERT_GT(unlike, 50);
   EXPECT_GE(alike_met, alike * 96 / 100);
   EXPECT_LE(unlike_met, unlike * 4 / 100);
+}
+
+TEST(Dedup, PlantedDuplicatesAreFoundAndNothingElse) {
+  const DuplicateScore score = score_duplicates(plant_duplicates(400, 17), DedupConfig{}).value();
+  EXPECT_EQ(score.exact_recall, 1);
+  EXPECT_GE(score.near_recall, 0.95);
+  EXPECT_GE(score.precision, 0.98);
+  // The score tells a detector that finds less from one that finds too much.
+  DedupConfig exact_only;
+  exact_only.near = false;
+  EXPECT_EQ(score_duplicates(plant_duplicates(50, 18), exact_only).value().near_recall, 0);
+  DedupConfig anything;
+  anything.rows = 1;
+  EXPECT_LT(score_duplicates(plant_duplicates(50, 18), anything).value().precision, 0.98);
 }
 
 TEST(Dedup, KeepsTheFirstOfEachGroup) {
