@@ -1,9 +1,13 @@
 #include "cli/artefacts.h"
 
+#include <algorithm>
+
 #include "device/binary_cache.h"
 #include "lang/tuner.h"
+#include "resilience/box_checkpoint.h"
 #include "storage/lake/lake.h"
-#include "storage/sidecar.h"
+#include "text/files/sidecar.h"
+#include "train/shards.h"
 
 namespace bgl::cli {
 namespace {
@@ -14,11 +18,54 @@ Result<VerifyReport> verify_whole_lake(Env& env, const std::string& path, const 
   return verify_lake(env, path, "", progress);
 }
 
-bool has_sidecar(Env& env, const std::string& path) { return env.exists(join_path(path, storage::kSidecarName)); }
+bool is_checkpoint(Env& env, const std::string& path) {
+  return env.exists(join_path(path, "boxes-0.safetensors")) && env.exists(join_path(path, "index.json"));
+}
+
+Result<VerifyReport> verify_checkpoint(Env& env, const std::string& path, const VerifyProgress& progress) {
+  BGL_ASSIGN(const auto reader, resilience::StepReader::open(env, path));
+  BGL_TRY(reader.verify());
+  VerifyReport report;
+  BGL_ASSIGN(const auto entries, env.list_dir(path));
+  for (const DirEntry& e : entries) {
+    BGL_ASSIGN(const FileStat info, env.stat(join_path(path, e.name)));
+    ++report.files;
+    progress(report.bytes += info.size, 0);
+  }
+  return report;
+}
+
+// By a word of its manifest.json that no flipped bit can take from every place it stands in.
+bool has_shards(Env& env, const std::string& path) {
+  const auto text = env.read_file(join_path(path, text::kSidecarName));
+  return text.ok() && text->find("\"bin_hash\"") != std::string::npos;
+}
+
+Result<VerifyReport> verify_shards(Env&, const std::string& path, const VerifyProgress& progress) {
+  BGL_ASSIGN(const train::ShardSet set, train::ShardSet::read(path));
+  VerifyReport report;
+  BGL_TRY(set.verify([&](int64_t done) { progress(report.bytes = done, 0); }));
+  report.files = 2 * static_cast<int64_t>(set.manifest.shards.size()) + 2;
+  return report;
+}
+
+bool has_sidecar(Env& env, const std::string& path) { return env.exists(join_path(path, text::kSidecarName)); }
 
 Result<VerifyReport> verify_files(Env& env, const std::string& path, const VerifyProgress& progress) {
-  BGL_ASSIGN(const storage::SidecarReport report, storage::verify_sidecar(env, path, progress));
-  return VerifyReport{report.files, report.bytes};
+  BGL_ASSIGN(const text::SidecarReport report, text::verify_sidecar(env, path, progress));
+  return VerifyReport{report.files, report.bytes, report.unlisted};
+}
+
+// As other programs write models and shards.
+bool is_bare(Env& env, const std::string& path) {
+  const auto entries = env.list_dir(path);
+  return entries.ok() && std::any_of(entries->begin(), entries->end(), [](const DirEntry& e) {
+           return !e.is_dir && (e.name.ends_with(".safetensors") || e.name.ends_with(".idx") || e.name == "tokenizer.json");
+         });
+}
+
+Result<VerifyReport> refuse_bare(Env&, const std::string& path, const VerifyProgress&) {
+  return not_found("{}: no checksums: its files can be read, and a flipped bit in them is not seen; `bgl verify --record {}` writes them for later", path, path);
 }
 
 bool has_kernels(Env& env, const std::string& path) {
@@ -41,16 +88,39 @@ Result<VerifyReport> verify_kernels(Env& env, const std::string& path, const Ver
   int torn = 0;
   lang::parse_tuned(text, &torn);
   if (torn > 0) return data_loss("{}: {} lines are damaged; they are ignored, and those computations choose again", tuned, torn);
-  return VerifyReport{report.files + 1, report.bytes + static_cast<int64_t>(text.size())};
+  return VerifyReport{report.files + 1, report.bytes + static_cast<int64_t>(text.size()), {}};
 }
 
 constexpr ArtefactKind kKinds[] = {
     {"lake", "a folder with MANIFEST", is_lake, verify_whole_lake},
     {"kernels", "a folder with compiled kernels", has_kernels, verify_kernels},
+    {"checkpoint", "a folder with index.json and boxes-0.safetensors", is_checkpoint, verify_checkpoint},
+    {"shards", "a folder with the manifest.json of `bgl prep tokenize`", has_shards, verify_shards},
     {"files", "a folder with manifest.json", has_sidecar, verify_files},
+    {"bare files", "models and shards of other programs", is_bare, refuse_bare},
 };
 
+Status find_below(Env& env, const std::string& path, int depth, std::vector<Artefact>& out) {
+  for (const ArtefactKind& kind : kKinds) {
+    if (!kind.recognise(env, path)) continue;
+    out.push_back({path, &kind});
+    return {};
+  }
+  if (depth == 0) return {};
+  BGL_ASSIGN(const auto entries, env.list_dir(path));
+  for (const DirEntry& e : entries) {
+    if (e.is_dir) BGL_TRY(find_below(env, join_path(path, e.name), depth - 1, out));
+  }
+  return {};
+}
+
 }  // namespace
+
+Result<std::vector<Artefact>> find_artefacts(Env& env, const std::string& path) {
+  std::vector<Artefact> out;
+  BGL_TRY(find_below(env, path, 3, out));
+  return out;
+}
 
 std::span<const ArtefactKind> artefact_kinds() { return kKinds; }
 
@@ -59,7 +129,7 @@ Result<VerifyReport> verify_lake(Env& env, const std::string& path, const std::s
   BGL_ASSIGN(auto lake, storage::Lake::open(env, path, {.snapshot = snapshot}));
   BGL_TRY(lake->verify(progress));
   BGL_ASSIGN(const storage::LakeStat s, lake->stat());
-  if (s.torn_bytes == 0) return VerifyReport{s.files, s.bytes};
+  if (s.torn_bytes == 0) return VerifyReport{s.files, s.bytes, {}};
   return data_loss(
       "{}: {} bytes at the end of its log are no whole batch: a writer is at work, or one was killed (the next writer cuts "
       "them "

@@ -1,5 +1,5 @@
 // What `bgl verify` can check: one row per kind of thing on disk. A new kind is a recognise, a verify and a row in
-// artefacts.cc. A format whose files hold no checksums is kept beside a manifest.json (storage/sidecar.h) and needs no row of
+// artefacts.cc. A format whose files hold no checksums is kept beside a manifest.json (text/files/sidecar.h) and needs no row of
 // its own.
 #pragma once
 
@@ -7,6 +7,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/env.h"
 #include "base/status.h"
@@ -16,6 +17,7 @@ namespace bgl::cli {
 struct VerifyReport {
   int64_t files = 0;
   int64_t bytes = 0;
+  std::vector<std::string> unlisted;  // files that no checksum covers
 };
 
 // Hears how many of how many bytes are checked.
@@ -31,6 +33,14 @@ struct ArtefactKind {
 
 // In the order in which they are tried.
 std::span<const ArtefactKind> artefact_kinds();
+
+// A thing on disk and its kind.
+struct Artefact {
+  std::string path;
+  const ArtefactKind* kind;
+};
+// `path`, where it is of a kind; else what is of a kind in the folders below it, three deep.
+Result<std::vector<Artefact>> find_artefacts(Env& env, const std::string& path);
 
 // Of the lake at `path`, or of a snapshot of it. More than Lake::verify(): a torn end of the log is told too.
 Result<VerifyReport> verify_lake(Env& env, const std::string& path, const std::string& snapshot,

@@ -9,8 +9,11 @@
 
 #include "base/env.h"
 #include "models/inference.h"
+#include "models/internal/weight_names.h"
 #include "models/llama2c.h"
 #include "text/files/safetensors.h"
+#include "text/files/sidecar.h"
+#include "text/files/staged_files.h"
 
 namespace bgl::models {
 namespace {
@@ -68,6 +71,8 @@ Status load_folder(const std::string& dir, bool keep_bf16, LoadedModel& out) {
   Env& env = real_env();
   const std::string config_path = join_path(dir, "config.json");
   if (!env.exists(config_path)) return not_found("{} has no config.json: is it a model's folder?", dir);
+  BGL_ASSIGN(const auto sidecar, text::Sidecar::open(env, dir));
+  BGL_TRY(sidecar.check_all());
   BGL_ASSIGN(const std::string config_text, env.read_file(config_path));
   BGL_ASSIGN(const ModelConfig config, ModelConfig::parse(config_text, config_path));
   out.model = make_model(config, Init::kNone);
@@ -88,6 +93,7 @@ Result<LoadedModel> load(const std::string& path, const std::string& tokenizer_p
     if (is_dir(path)) {
       BGL_TRY(load_folder(path, keep_bf16, out));
     } else {
+      BGL_TRY(text::check_recorded(real_env(), path));
       BGL_ASSIGN(out.model, load_llama2c(path));
     }
     std::string from = tokenizer_path;
@@ -138,6 +144,8 @@ Status add_adapter(const std::string& file, const std::string& name, const text:
 
 Result<LoadedModel> load_adapted(const std::string& path, const std::string& dir, const std::string& tokenizer_path, std::optional<ops::WeightType> weights) {
   const std::string config_path = join_path(dir, "adapter_config.json"), file = join_path(dir, "adapter_model.safetensors");
+  BGL_ASSIGN(const auto sidecar, text::Sidecar::open(real_env(), dir));
+  BGL_TRY(sidecar.check_all());
   BGL_ASSIGN(const std::string config_text, real_env().read_file(config_path));
   const json config = json::parse(config_text, nullptr, false);
   const bool lora = config.is_object() && config.value("peft_type", json()) == "LORA" && config.value("lora_alpha", json()).is_number();
@@ -161,11 +169,11 @@ Result<LoadedModel> load_adapted(const std::string& path, const std::string& dir
   return out;
 }
 
-Result<std::string> save_model(const std::string& dir, const LoadedModel& loaded, int64_t max_file_bytes) {
-  Env& env = real_env();
-  BGL_TRY(env.make_dirs(dir));
+namespace {
+
+// The weights with their low-rank parts merged, into `dir`. Returns their hash.
+Result<std::string> save_merged(const std::string& dir, const LoadedModel& loaded, int64_t max_file_bytes) {
   Model& model = *loaded.model;
-  Lineage lineage = loaded.lineage;
   try {
     model.for_each_module([](framework::Module& m) {
       if (auto* l = dynamic_cast<framework::Linear*>(&m)) l->merge_low_rank();
@@ -174,22 +182,34 @@ Result<std::string> save_model(const std::string& dir, const LoadedModel& loaded
     model.for_each_module([](framework::Module& m) {
       if (auto* l = dynamic_cast<framework::Linear*>(&m)) l->unmerge_low_rank();
     });
-    BGL_ASSIGN(lineage.weights, std::move(weights));
+    return weights;
   } catch (const Error& e) {
     return e.status();
   }
-  BGL_TRY(env.write_file_atomic(join_path(dir, "config.json"), model.config().to_json()));
-  if (!loaded.tokenizer_json.empty()) BGL_TRY(env.write_file_atomic(join_path(dir, "tokenizer.json"), loaded.tokenizer_json));
-  for (const auto& [name, bytes] : loaded.kept) BGL_TRY(env.write_file_atomic(join_path(dir, name), bytes));
-  const json j = {{"name", lineage.name},     {"weights", lineage.weights}, {"parent", lineage.parent}, {"parent_name", lineage.parent_name},
-                  {"data", lineage.data},     {"config", lineage.config}};
-  BGL_TRY(env.write_file_atomic(join_path(dir, "lineage.json"), j.dump(2) + "\n"));
-  return lineage.weights;
+}
+
+}  // namespace
+
+Result<std::string> save_model(const std::string& dir, const LoadedModel& loaded, int64_t max_file_bytes) {
+  Env& env = real_env();
+  BGL_ASSIGN(auto staged, text::StagedFiles::begin(env, dir));
+  const auto in = [&](const std::string& name) { return join_path(staged.path(), name); };
+  BGL_ASSIGN(const std::string weights, save_merged(staged.path(), loaded, max_file_bytes));
+  BGL_TRY(env.write_file_atomic(in("config.json"), loaded.model->config().to_json()));
+  if (!loaded.tokenizer_json.empty()) BGL_TRY(env.write_file_atomic(in("tokenizer.json"), loaded.tokenizer_json));
+  for (const auto& [name, bytes] : loaded.kept) BGL_TRY(env.write_file_atomic(in(name), bytes));
+  const Lineage& l = loaded.lineage;
+  const json j = {{"name", l.name}, {"weights", weights}, {"parent", l.parent}, {"parent_name", l.parent_name}, {"data", l.data}, {"config", l.config}};
+  BGL_TRY(env.write_file_atomic(in("lineage.json"), j.dump(2) + "\n"));
+  BGL_ASSIGN(auto earlier, weight_files(dir));
+  staged.replaces(std::move(earlier));
+  BGL_TRY(staged.publish());
+  return weights;
 }
 
 Status save_adapter(const std::string& dir, Model& model, int64_t rank, double alpha) {
   Env& env = real_env();
-  BGL_TRY(env.make_dirs(dir));
+  BGL_ASSIGN(auto staged, text::StagedFiles::begin(env, dir));
   std::vector<std::shared_ptr<ops::Buffer>> held;
   std::vector<text::TensorView> tensors;
   std::set<std::string> targets;
@@ -207,9 +227,10 @@ Status save_adapter(const std::string& dir, Model& model, int64_t rank, double a
   } catch (const Error& e) {
     return e.status();
   }
-  BGL_TRY(text::write_safetensors(join_path(dir, "adapter_model.safetensors"), tensors, {{"format", "pt"}}));
+  BGL_TRY(text::write_safetensors(join_path(staged.path(), "adapter_model.safetensors"), tensors, {{"format", "pt"}}));
   const json j = {{"peft_type", "LORA"}, {"task_type", "CAUSAL_LM"}, {"r", rank}, {"lora_alpha", alpha}, {"target_modules", targets}};
-  return env.write_file_atomic(join_path(dir, "adapter_config.json"), j.dump(2) + "\n");
+  BGL_TRY(env.write_file_atomic(join_path(staged.path(), "adapter_config.json"), j.dump(2) + "\n"));
+  return staged.publish();
 }
 
 }  // namespace bgl::models

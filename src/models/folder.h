@@ -1,5 +1,6 @@
 // A model as a Hugging Face folder: config.json, the weights (weights.h), tokenizer.json and its companions, generation_config.json, and
-// our lineage.json beside them.
+// our lineage.json and manifest.json beside them. The last has a checksum of every file that we wrote (text/files/sidecar.h): a folder that
+// has it is read whole and compared before anything of it is used; one without, as others publish them, is taken as it is.
 #pragma once
 
 #include <map>
@@ -45,12 +46,12 @@ Result<LoadedModel> load_for_inference(const std::string& path, const std::strin
 // merged model would be, at the merged model's memory. Errors name what does not fit the model.
 Result<LoadedModel> load_adapted(const std::string& path, const std::string& adapter_dir, const std::string& tokenizer_path = "", std::optional<ops::WeightType> weights = {});
 
-// Writes the folder; every file appears whole or not at all. What was read and not changed has the same bytes again: config.json,
+// Writes the folder; until all is written and on the disk, the files that were there stay (text/files/staged_files.h). What was read and not changed has the same bytes again: config.json,
 // tokenizer.json, kept files, every tensor. Low-rank parts are merged into what is written. `max_file_bytes` as in save_weights().
 // Returns the weights' hash.
 Result<std::string> save_model(const std::string& dir, const LoadedModel& loaded, int64_t max_file_bytes = 0);
 
-// The adapter alone, in PEFT's layout: adapter_config.json and adapter_model.safetensors.
+// The adapter alone, in PEFT's layout: adapter_config.json and adapter_model.safetensors, and their manifest.json.
 Status save_adapter(const std::string& dir, Model& model, int64_t rank, double alpha);
 
 }  // namespace bgl::models

@@ -5,6 +5,7 @@
 
 #include "base/env.h"
 #include "models/testing/random_model.h"
+#include "text/files/sidecar.h"
 
 namespace bgl::models {
 namespace {
@@ -46,6 +47,7 @@ TEST_F(FolderTest, ARoundTripKeepsEveryByte) {
 TEST_F(FolderTest, UntouchedFilesKeepTheirBytes) {
   ASSERT_TRUE(save_model(dir_ + "/a", drawn(config_of(Family::kQwen2))).ok());
   const std::string config = real_env().read_file(dir_ + "/a/config.json").value();
+  ASSERT_TRUE(real_env().remove(dir_ + "/a/manifest.json").ok());  // which has the checksums of ours
   const std::pair<const char*, std::string> files[] = {
       {"config.json", "{ \"pretraining_tp\": 1," + config.substr(1) + "\n"},
       {"generation_config.json", "{\"eos_token_id\": [3, 4],   \"top_k\": 20, \"our_own\": null}"},
@@ -73,6 +75,7 @@ TEST_F(FolderTest, EveryParameterOfALoadedModelCanBeTrained) {
 
 TEST_F(FolderTest, WithoutTheFileConfigSaysTheEndTokens) {
   ASSERT_TRUE(save_model(dir_, drawn(config_of(Family::kLlama))).ok());
+  ASSERT_TRUE(real_env().remove(dir_ + "/manifest.json").ok());
   std::string config = real_env().read_file(dir_ + "/config.json").value();
   config.insert(1, "\"eos_token_id\": [5, 6],");
   ASSERT_TRUE(real_env().write_file_atomic(dir_ + "/config.json", config).ok());
@@ -81,6 +84,7 @@ TEST_F(FolderTest, WithoutTheFileConfigSaysTheEndTokens) {
 
 TEST_F(FolderTest, DamageIsNamed) {
   ASSERT_TRUE(save_model(dir_, drawn(config_of(Family::kGpt2))).ok());
+  ASSERT_TRUE(real_env().remove(dir_ + "/manifest.json").ok());
   const std::string weights = dir_ + "/model.safetensors", config = dir_ + "/config.json";
   const std::string bytes = real_env().read_file(weights).value(), text = real_env().read_file(config).value();
   ASSERT_TRUE(real_env().write_file_atomic(weights, bytes.substr(0, bytes.size() - 10)).ok());
@@ -101,6 +105,49 @@ TEST_F(FolderTest, DamageIsNamed) {
   ASSERT_TRUE(real_env().write_file_atomic(config, "{}").ok());
   EXPECT_EQ(load_model(dir_).status().message(), config + ": the key \"model_type\" is missing");
   EXPECT_EQ(load_model(dir_ + "/nowhere").status().message(), dir_ + "/nowhere: no such model");
+}
+
+void flip(const std::string& path, int64_t bit) {
+  auto file = real_env().open(path, OpenMode::kUpdate);
+  ASSERT_TRUE(file.ok());
+  std::string byte = (*file)->pread(bit / 8, 1).value();
+  byte[0] = static_cast<char>(byte[0] ^ (1 << bit % 8));
+  ASSERT_TRUE((*file)->write_at(bit / 8, byte).ok());
+}
+
+// Bits at the beginning, at the end and between of every file of a model and of an adapter, as load and as `bgl verify` see them.
+TEST_F(FolderTest, AFlippedBitIsFoundAndNamed) {
+  LoadedModel made = drawn(config_of(Family::kLlama), "a");
+  made.tokenizer_json = R"({"version": "1.0", "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"]}})";
+  made.kept["chat_template.jinja"] = "{{ x }}";
+  ASSERT_TRUE(save_model(dir_ + "/m", made, 20000).ok());
+  for (auto& [name, linear] : made.model->adaptable()) linear->add_low_rank(2, 4);
+  ASSERT_TRUE(save_adapter(dir_ + "/l", *made.model, 2, 4).ok());
+  ASSERT_TRUE(load_model(dir_ + "/m").ok());
+  ASSERT_TRUE(load_adapted(dir_ + "/m", dir_ + "/l").ok());
+  uint64_t random = 7;
+  int files = 0;
+  for (const char* name : {"/m", "/l"}) {
+    const std::string dir = dir_ + name;
+    const auto entries = real_env().list_dir(dir);
+    for (const DirEntry& e : *entries) {
+      const std::string path = join_path(dir, e.name);
+      const int64_t bits = 8 * real_env().stat(path)->size;
+      std::vector<int64_t> flips = {0, 1, 7, bits - 1, bits - 8};
+      for (int i = 0; i < 60; ++i) flips.push_back(static_cast<int64_t>((random = random * 6364136223846793005u + 1442695040888963407u) >> 11) % bits);
+      for (const int64_t bit : flips) {
+        flip(path, bit);
+        const Status loaded = load_adapted(dir_ + "/m", dir_ + "/l").status(), verified = text::verify_sidecar(real_env(), dir).status();
+        ASSERT_EQ(loaded.code(), Code::kDataLoss) << path << " bit " << bit << ": " << loaded.message();
+        ASSERT_EQ(loaded.message().rfind(path, 0), 0u) << loaded.message();
+        ASSERT_EQ(verified.message(), loaded.message());
+        flip(path, bit);
+      }
+      ++files;
+    }
+  }
+  EXPECT_GE(files, 11);  // config, index, three or more of weights, tokenizer, template, lineage, manifest; the adapter's three
+  EXPECT_TRUE(load_adapted(dir_ + "/m", dir_ + "/l").ok());
 }
 
 }  // namespace

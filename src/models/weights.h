@@ -8,6 +8,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "models/model.h"
 
@@ -30,5 +31,8 @@ Result<FileStyle> load_weights(const std::string& dir, Model& model, bool keep_b
 // an earlier set go last. What was read and not changed is written with the same bytes. Returns the XXH3-128 of the file in
 // hex; of several, that of their hashes in a row. Memory: one file's tensors, where they are not stored as float32.
 Result<std::string> save_weights(const std::string& dir, const Model& model, const FileStyle& style, int64_t max_file_bytes);
+
+// Names of the files in `dir` that are weights by their names, whoever wrote them.
+Result<std::vector<std::string>> weight_files(const std::string& dir);
 
 }  // namespace bgl::models

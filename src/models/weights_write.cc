@@ -85,15 +85,23 @@ bool is_weight_file(const std::string& name) {
 }
 
 Status remove_others(const std::string& dir, const std::vector<std::string>& kept) {
-  BGL_ASSIGN(const auto entries, real_env().list_dir(dir));
-  for (const DirEntry& e : entries) {
-    if (!is_weight_file(e.name) || std::find(kept.begin(), kept.end(), e.name) != kept.end()) continue;
-    BGL_TRY(real_env().remove(join_path(dir, e.name)));
+  BGL_ASSIGN(const auto names, weight_files(dir));
+  for (const std::string& name : names) {
+    if (std::find(kept.begin(), kept.end(), name) == kept.end()) BGL_TRY(real_env().remove(join_path(dir, name)));
   }
   return Status();
 }
 
 }  // namespace
+
+Result<std::vector<std::string>> weight_files(const std::string& dir) {
+  BGL_ASSIGN(const auto entries, real_env().list_dir(dir));
+  std::vector<std::string> out;
+  for (const DirEntry& e : entries) {
+    if (is_weight_file(e.name)) out.push_back(e.name);
+  }
+  return out;
+}
 
 Result<std::string> save_weights(const std::string& dir, const Model& model, const FileStyle& style, int64_t max_file_bytes) {
   const std::vector<Outgoing> all = outgoing(model, style);

@@ -39,6 +39,12 @@ struct Place {
   auto operator<=>(const Place&) const = default;
 };
 
+// The manifest's text: "check" is the checksum of the text without it.
+std::string checked_text(Json manifest) {
+  manifest["check"] = hash128_hex(manifest.dump(1));
+  return manifest.dump(1) + "\n";
+}
+
 class Tokenize {
  public:
   Tokenize(Env& env, const TokenizeOptions& options) : env_(env), options_(options), work_(join_path(options.out, "units")) {}
@@ -69,6 +75,7 @@ class Tokenize {
 
  private:
   bool files_exist(const Manifest& manifest) {
+    if (!env_.exists(join_path(options_.out, manifest.tokenizer_file))) return false;
     return std::all_of(manifest.shards.begin(), manifest.shards.end(), [&](const Shard& shard) {
       const std::string prefix = join_path(options_.out, shard.prefix);
       return env_.exists(prefix + ".bin") && env_.exists(prefix + ".idx");
@@ -179,7 +186,7 @@ class Tokenize {
                         {"idx_hash", s.idx_hash},
                         {"licences", s.licences}});
     }
-    const Json manifest = {{"version", 1},
+    const Json manifest = {{"version", 2},
                            {"key", key_},
                            {"tokenizer",
                             {{"file", "tokenizer.json"},
@@ -188,7 +195,7 @@ class Tokenize {
                              {"end_of_text", *end_of_text_}}},
                            {"shards", shards}};
     BGL_TRY(env_.write_file_atomic(join_path(options_.out, "tokenizer.json"), tokenizer_json_));
-    return env_.write_file_atomic(join_path(options_.out, "manifest.json"), manifest.dump(1) + "\n");
+    return env_.write_file_atomic(join_path(options_.out, "manifest.json"), checked_text(manifest));
   }
 
   text::TokenType type() const { return text::token_type_for(tokenizer_->vocab_size()); }
@@ -214,18 +221,22 @@ Result<Manifest> read_manifest(Env& env, const std::string& shards) {
   if (!env.exists(path))
     return not_found("{}: no manifest.json; run 'bgl prep tokenize CLEAN --tokenizer TOK --out {}' first", shards, shards);
   BGL_ASSIGN(const std::string bytes, env.read_file(path));
-  const nlohmann::json json = nlohmann::json::parse(bytes, nullptr, false);
+  const Json json = Json::parse(bytes, nullptr, false);
   try {
-    if (json.at("version").get<int>() != 1)
-      return data_loss("{}: version {}, only 1 is known", path, json.at("version").dump());
+    const int version = json.at("version").get<int>();
+    if (version != 1 && version != 2) return data_loss("{}: version {}; 1 and 2 are known", path, version);
+    Json unchecked = json;
+    unchecked.erase("check");
+    if (version == 2 && checked_text(unchecked) != bytes)
+      return data_loss("{}: its checksum differs: run 'bgl prep tokenize' again", path);
     Manifest out;
     out.key = json.at("key").get<std::string>();
-    const nlohmann::json& tokenizer = json.at("tokenizer");
+    const Json& tokenizer = json.at("tokenizer");
     out.tokenizer_file = tokenizer.at("file").get<std::string>();
     out.tokenizer_hash = tokenizer.at("hash").get<std::string>();
     out.vocab_size = tokenizer.at("vocab_size").get<int64_t>();
     out.end_of_text = tokenizer.at("end_of_text").get<int64_t>();
-    for (const nlohmann::json& s : json.at("shards")) {
+    for (const Json& s : json.at("shards")) {
       Shard shard;
       shard.domain = s.at("domain").get<std::string>();
       shard.split = s.at("split").get<std::string>();

@@ -4,8 +4,9 @@
 //                                                        documents in an order drawn from their ids
 //   SHARDS/tokenizer.json                                the tokenizer, copied
 //   SHARDS/manifest.json                                 written last:
-//     {"version": 1, "key": ..., "tokenizer": {"file", "hash", "vocab_size", "end_of_text"},
-//      "shards": [{"domain", "split", "prefix", "documents", "tokens", "text_bytes", "bin_hash", "idx_hash", "licences"}]}
+//     {"version": 2, "key": ..., "tokenizer": {"file", "hash", "vocab_size", "end_of_text"},
+//      "shards": [{"domain", "split", "prefix", "documents", "tokens", "text_bytes", "bin_hash", "idx_hash", "licences"}],
+//      "check": XXH3-128 of this text without this key}; version 1 had no check, and is read
 //
 // text_bytes counts the text without the end-of-text marks, so bits per byte = loss / ln 2 x tokens / text_bytes. Hashes are
 // XXH3-64 of the files, 16 hex digits; the tokenizer's is XXH3-128 of tokenizer.json.

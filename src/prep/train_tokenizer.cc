@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "prep/clean.h"
+#include "text/files/staged_files.h"
 #include "text/tokenizers/bpe_train.h"
 #include "text/tokenizers/tokenizer.h"
 
@@ -45,14 +46,15 @@ Result<TrainTokenizerReport> train_tokenizer(Env& env, const TrainTokenizerOptio
   BGL_ASSIGN(const std::unique_ptr<text::Tokenizer> tokenizer, trainer.train());
   report.vocab_size = tokenizer->vocab_size();
   BGL_ASSIGN(const std::string json, tokenizer->to_json());
-  BGL_TRY(env.make_dirs(options.out));
-  BGL_TRY(env.write_file_atomic(json_path, json));
+  BGL_ASSIGN(auto staged, text::StagedFiles::begin(env, options.out));
+  BGL_TRY(env.write_file_atomic(join_path(staged.path(), "tokenizer.json"), json));
   const nlohmann::ordered_json record = {{"key", key},
                                          {"hash", hash128_hex(json)},
                                          {"documents", report.documents},
                                          {"text_bytes", report.text_bytes},
                                          {"vocab_size", report.vocab_size}};
-  BGL_TRY(env.write_file_atomic(record_path, record.dump(1) + "\n"));
+  BGL_TRY(env.write_file_atomic(join_path(staged.path(), "train.json"), record.dump(1) + "\n"));
+  BGL_TRY(staged.publish());
   return report;
 }
 

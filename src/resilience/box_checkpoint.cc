@@ -44,6 +44,13 @@ int64_t step_of(std::string_view name) {
 std::string partial_dir(const std::string& dir, int64_t step) { return join_path(dir, step_name(step) + ".partial"); }
 std::string part_name(int64_t rank) { return fmt::format("boxes-{}.json", rank); }
 
+// Of the length and the text that a safetensors file begins with.
+std::string header_hash(std::string_view file) {
+  uint64_t bytes = 0;
+  if (file.size() >= sizeof bytes) std::memcpy(&bytes, file.data(), sizeof bytes);
+  return bytes > file.size() ? "" : hash128_hex(file.substr(0, sizeof bytes + bytes));
+}
+
 Status write_file(Env& env, const std::string& path, std::string_view header, std::span<const Box> boxes) {
   BGL_ASSIGN(auto file, env.open(path, OpenMode::kWrite));
   BGL_TRY(file->append(header));
@@ -183,7 +190,8 @@ Status write_boxes(Env& env, const std::string& dir, int64_t step, int64_t rank,
   for (const Box& b : boxes) views.push_back({key_of(b), b.dtype, b.extent, b.bytes});
   BGL_ASSIGN(const std::string header, text::safetensors_header(path, views, {{"format", "pt"}}));
   BGL_TRY(write_file(env, path, header, boxes));
-  const json part = {{"format", "bagualu.checkpoint"}, {"version", 1}, {"step", step}, {"boxes", boxes_json(boxes, file)}};
+  const json part = {{"format", "bagualu.checkpoint"}, {"version", 1}, {"step", step}, {"boxes", boxes_json(boxes, file)},
+                     {"headers", {{file, hash128_hex(header)}}}};
   return env.write_file_atomic(join_path(partial, part_name(rank)), signed_text(part));
 }
 
@@ -191,7 +199,7 @@ Status commit_step(Env& env, const std::string& dir, int64_t step, int64_t ranks
   const std::string partial = partial_dir(dir, step), final_dir = join_path(dir, step_name(step));
   const json state = json::parse(state_json, nullptr, false);
   if (!state.is_object()) return invalid_argument("the state of a checkpoint must be a JSON object");
-  json list = json::array();
+  json list = json::array(), headers = json::object();
   std::vector<Box> boxes;
   for (int64_t rank = 0; rank < ranks; ++rank) {
     BGL_ASSIGN(const json part, read_signed(env, join_path(partial, part_name(rank))));
@@ -200,9 +208,10 @@ Status commit_step(Env& env, const std::string& dir, int64_t step, int64_t ranks
       list.push_back(b);
       boxes.push_back(box_of_json(b));
     }
+    headers.update(part.value("headers", json::object()));
   }
   BGL_TRY(check_boxes(partial, boxes));
-  const json index = {{"format", "bagualu.checkpoint"}, {"version", 1}, {"step", step}, {"state", state}, {"boxes", list}};
+  const json index = {{"format", "bagualu.checkpoint"}, {"version", 1}, {"step", step}, {"state", state}, {"boxes", list}, {"headers", headers}};
   BGL_TRY(env.write_file_atomic(join_path(partial, "index.json"), signed_text(index)));
   for (int64_t rank = 0; rank < ranks; ++rank) BGL_TRY(env.remove(join_path(partial, part_name(rank))));
   BGL_TRY(env.sync_dir(partial));
@@ -260,6 +269,7 @@ Result<StepReader> StepReader::open(Env& env, const std::string& step_dir) {
       r.boxes_.push_back(box_of_json(b));
       r.stored_.push_back({b.at("file"), b.at("key"), b.at("xxh3_128")});
     }
+    r.headers_ = j.value("headers", json::object()).get<std::map<std::string, std::string>>();
   } catch (const json::exception&) {
     return data_loss("{}: the index is damaged", path);
   }
@@ -283,6 +293,9 @@ Result<std::shared_ptr<StepReader::OpenFile>> StepReader::open_file(const std::s
   if (!file) {
     const std::string path = join_path(dir_, name);
     BGL_ASSIGN(auto view, env_->map(path));
+    if (const auto hash = headers_.find(name); hash != headers_.end() && header_hash(view->bytes()) != hash->second) {
+      return data_loss("{}: its header does not match its checksum", path);
+    }
     BGL_ASSIGN(auto tensors, text::SafeTensors::parse(std::as_bytes(std::span(view->bytes().data(), view->bytes().size())), path));
     file = std::make_shared<OpenFile>(OpenFile{std::move(view), std::move(tensors)});
   }

@@ -6,6 +6,7 @@
 //     boxes-<rank>.json               that rank's part of the index, until commit_step() has joined the parts
 //     index.json                      {"format": "bagualu.checkpoint", "version": 1, "step": N, "state": {...},
 //                                      "boxes": [{"name", "dtype", "shape", "offset", "extent", "file", "key", "xxh3_128"}, ...],
+//                                      "headers": {file: XXH3-128 of what comes before its first tensor, ...},
 //                                      "checksum": XXH3-128 of the file with this value empty}
 //
 // A step is written as step-<N>.partial, synced file by file, and renamed: what has no index, or a .partial name, is not a
@@ -57,7 +58,7 @@ class StepReader {
   // Fills `out` (row-major, extent x element size) with the rectangle of the tensor. Errors: no such tensor, another dtype or shape, a
   // part that no box covers, a box whose bytes do not match their checksum; each names file and tensor.
   Status read(const Box& wanted, std::span<std::byte> out) const;
-  // Checks every box.
+  // Checks every byte of every file.
   Status verify() const;
 
  private:
@@ -73,6 +74,7 @@ class StepReader {
   int64_t step_ = 0;
   std::vector<Box> boxes_;
   std::vector<Stored> stored_;
+  std::map<std::string, std::string> headers_;  // their hashes, by file; those of older programs have none
   mutable std::map<std::string, std::shared_ptr<OpenFile>> files_;
 };
 

@@ -64,6 +64,55 @@ TEST(BoxCheckpoint, AFlippedBitIsFoundAndNamed) {
   EXPECT_EQ(StepReader::open(env, "/ck/step-00000001").status().message(), "/ck/step-00000001/index.json: the index does not match its checksum");
 }
 
+// Every bit of every file: the header of the boxes, its padding and metadata, the index.
+TEST(BoxCheckpoint, EveryFlippedBitIsFoundAndNamed) {
+  sim::SimEnv env(1);
+  const auto w = counting(5);
+  ASSERT_TRUE(write_step(env, "/ck", 1, std::vector<Box>{whole_box("w", "F32", {5}, bytes_of(w))}, R"({"note": "x"})", 1).ok());
+  const std::string dir = "/ck/step-00000001";
+  ASSERT_TRUE(StepReader::open(env, dir)->verify().ok());
+  for (const char* file : {"/boxes-0.safetensors", "/index.json"}) {
+    const std::string path = dir + file;
+    for (int64_t bit = 0; bit < 8 * env.stat(path)->size; ++bit) {
+      const auto mask = static_cast<unsigned char>(1 << bit % 8);
+      env.flip(path, bit / 8, mask);
+      const auto reader = StepReader::open(env, dir);
+      const Status checked = reader.ok() ? reader->verify() : reader.status();
+      ASSERT_FALSE(checked.ok()) << path << " bit " << bit;
+      ASSERT_EQ(checked.message().rfind(path, 0), 0u) << checked.message();
+      std::vector<float> out(5);
+      ASSERT_FALSE(reader.ok() && reader->read({"w", "F32", {5}, {0}, {5}, {}}, std::as_writable_bytes(std::span(out))).ok()) << path << " bit " << bit;
+      env.flip(path, bit / 8, mask);
+    }
+  }
+}
+
+// A disk of every size: the new step is there, or the one before it.
+TEST(BoxCheckpoint, AFullDiskLeavesTheStepBefore) {
+  const auto w = counting(300);
+  int full = 0;
+  for (int64_t bytes = 100; bytes < 8000; bytes += 100) {
+    sim::SimEnv env(2);
+    const std::vector<Box> boxes = {whole_box("w", "F32", {300}, bytes_of(w))};
+    ASSERT_TRUE(write_step(env, "/ck", 1, boxes, "{}", 2).ok());
+    env.set_faults({.disk_bytes = bytes});
+    const Status status = write_step(env, "/ck", 2, boxes, "{}", 2);
+    full += !status.ok();
+    if (!status.ok()) {
+      EXPECT_EQ(status.code(), Code::kResourceExhausted) << status.message();
+      EXPECT_NE(status.message().find("/ck/step-00000002"), std::string::npos) << status.message();
+    }
+    const auto steps = list_steps(env, "/ck").value();
+    ASSERT_EQ(steps.size(), status.ok() ? 2u : 1u);
+    for (const std::string& step : steps) EXPECT_TRUE(StepReader::open(env, step)->verify().ok());
+    // With room again the next step is written, and nothing lies about.
+    env.set_faults({});
+    ASSERT_TRUE(write_step(env, "/ck", 3, boxes, "{}", 1).ok());
+    EXPECT_EQ(env.list_dir("/ck")->size(), 1u);
+  }
+  EXPECT_GT(full, 10);
+}
+
 // The process stops at every operation of writing step 2, with a power cut: step 1 or step 2 is there, whole.
 TEST(BoxCheckpoint, APowerCutAtAnyOperationLeavesACompleteStep) {
   const auto one = counting(3000), two = counting(4000);

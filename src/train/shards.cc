@@ -9,6 +9,10 @@
 namespace bgl::train {
 namespace {
 
+Status changed(const std::string& path) {
+  return data_loss("{}: its checksum is not the manifest's: take a good copy, or remove it and run 'bgl prep tokenize' again", path);
+}
+
 Status check_file(const std::string& path, const std::string& hash) {
   const auto view = real_env().map(path);
   if (!view.ok() && view.status().code() == Code::kNotFound) {
@@ -16,7 +20,7 @@ Status check_file(const std::string& path, const std::string& hash) {
   }
   if (!view.ok()) return view.status();
   if (hex64(hash64((*view)->bytes())) == hash) return Status();
-  return data_loss("{}: its checksum is not the manifest's: run 'bgl prep tokenize' again", path);
+  return changed(path);
 }
 
 }  // namespace
@@ -26,8 +30,23 @@ Result<ShardSet> ShardSet::read(const std::string& dir) {
   if (!env.exists(join_path(dir, "manifest.json"))) return not_found("{} has no manifest.json: is it a folder that `bgl prep tokenize` wrote?", dir);
   ShardSet set{dir, {}, {}};
   BGL_ASSIGN(set.manifest, prep::read_manifest(env, dir));
-  BGL_ASSIGN(set.tokenizer_json, env.read_file(join_path(dir, set.manifest.tokenizer_file)));
+  const std::string tokenizer = join_path(dir, set.manifest.tokenizer_file);
+  BGL_ASSIGN(set.tokenizer_json, env.read_file(tokenizer));
+  if (hash128_hex(set.tokenizer_json) != set.manifest.tokenizer_hash) return changed(tokenizer);
   return set;
+}
+
+Status ShardSet::verify(const std::function<void(int64_t)>& tell) const {
+  int64_t done = 0;
+  for (const prep::Shard& s : manifest.shards) {
+    for (const auto& [file, hash] : {std::pair{s.prefix + ".bin", s.bin_hash}, std::pair{s.prefix + ".idx", s.idx_hash}}) {
+      const std::string path = join_path(dir, file);
+      BGL_TRY(check_file(path, hash));
+      BGL_ASSIGN(const FileStat info, real_env().stat(path));
+      tell(done += info.size);
+    }
+  }
+  return Status();
 }
 
 std::vector<std::string> ShardSet::domains() const {

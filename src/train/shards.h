@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,10 @@ struct ShardSet {
   prep::Manifest manifest;
   std::string tokenizer_json;
 
+  // Checks the manifest and the tokenizer.
   static Result<ShardSet> read(const std::string& dir);
+  // Checks every file of every shard; kDataLoss names one. Calls tell(bytes read so far).
+  Status verify(const std::function<void(int64_t)>& tell) const;
   std::vector<std::string> domains() const;
   // Paths without .bin; of one domain, or of all when it is empty. Reads the files once to compare them with the manifest's checksums;
   // a difference is kDataLoss. An error that lists the domains when there is none.

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "text/files/atomic_file.h"
+#include "text/files/sidecar.h"
 #include "text/tokenizers/internal/tokenizer_files.h"
 #include "text/unicode.h"
 
@@ -148,7 +149,23 @@ void Tokenizer::set_marks(std::optional<int32_t> bos, std::optional<int32_t> eos
   adds_bos_ = adds_bos;
 }
 
+namespace {
+
+// What manifest.json says of the files that a tokenizer at `path`, a file or a folder, may be read from.
+Status check_files(const std::string& path) {
+  const bool folder = folder_exists(path);
+  BGL_ASSIGN(const Sidecar sidecar, Sidecar::open(real_env(), folder ? path : parent_path(path)));
+  if (!folder) BGL_TRY(sidecar.check(base_name(path)));
+  for (const char* name : {"tokenizer.json", "tokenizer_config.json", "encoder.json", "vocab.bpe", "vocab.json", "merges.txt", "tokenizer.model", "tokenizer.bin"}) {
+    BGL_TRY(sidecar.check(name));
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<std::unique_ptr<Tokenizer>> load_tokenizer(const std::string& path) {
+  BGL_TRY(check_files(path));
   if (!folder_exists(path)) {
     if (ends_with(path, ".json")) return load_tokenizer_json(path);
     if (ends_with(path, ".model")) return load_sentencepiece(path);

@@ -86,7 +86,8 @@ class Tokenizer {
 //   encoder.json + vocab.bpe     GPT-2's own files, also named vocab.json + merges.txt
 //   *.bin                        llama2.c's tokenizer
 //   *.model                      SentencePiece, type BPE
-// A folder is searched in this order; tokenizer_config.json beside tokenizer.json gives the begin and end marks.
+// A folder is searched in this order; tokenizer_config.json beside tokenizer.json gives the begin and end marks. Files
+// that a manifest.json of ours names (files/sidecar.h) are compared with it first.
 Result<std::unique_ptr<Tokenizer>> load_tokenizer(const std::string& path);
 
 // Writes `tokenizer` as Hugging Face tokenizer.json; `path` is a file name, or a folder that gets a tokenizer.json.
