@@ -152,7 +152,9 @@ def main():
         fill = lambda text: text.replace("{tmp}", tmp).replace("{examples}", EXAMPLES)
         for name, command, expected in cases():
             total += 1
-            run = subprocess.run([BGL] + [fill(word) for word in command.split()], capture_output=True, text=True, timeout=60)
+            words = [fill(word) for word in command.split()]
+            own = dict(word.split("=", 1) for word in words if re.match("BGL_[A-Z_]+=", word))
+            run = subprocess.run([BGL] + [w for w in words if not w.startswith("BGL_")], env={**os.environ, **own}, capture_output=True, text=True, timeout=60)
             want = "".join(fill(line) + "\n" for line in expected)
             status = 2 if name.endswith(": 2") else 1
             if run.stderr != want or run.returncode != status or run.stdout:

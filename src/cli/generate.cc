@@ -51,7 +51,15 @@ class TokenProfile {
   int64_t tokens_ = 0;
 };
 
+// For at most the model's context; a token has at least a byte.
+Status check_memory(const GenerateOptions& o) {
+  BGL_ASSIGN(const models::InferenceNeed need, models::inference_need(o.model, o.weights));
+  const serve::EngineOptions engine = {.max_running = 1, .context = static_cast<int64_t>(o.prompt.size()) + o.steps + 1};
+  return models::check_fits(std::span(&need, 1), serve::engine_need(need.config, engine), "fewer --steps take less for the cache");
+}
+
 Status generate(const GenerateOptions& o) {
+  BGL_TRY(check_memory(o));
   BGL_ASSIGN(models::LoadedModel loaded, models::load_for_inference(o.model, o.tokenizer, o.weights));
   if (!loaded.tokenizer) return invalid_argument("{} has no tokenizer: give one with --tokenizer FILE", o.model);
   const text::Tokenizer& tokenizer = *loaded.tokenizer;

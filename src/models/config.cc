@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/env.h"
+
 namespace bgl::models {
 namespace {
 
@@ -201,6 +203,12 @@ Status ModelConfig::check(const std::string& where) const {
   if (activation != Activation::kSilu) return invalid_argument("{}: the MLP of a {} model is gated by silu and by no other activation", where, family_name(family));
   if (!(rope_theta > 0)) return invalid_argument("{}: rotary positions need a rope_theta above 0, not {}", where, rope_theta);
   return rope_scaling.check(where);
+}
+
+Result<std::string> read_config_file(const std::string& dir) {
+  const std::string path = join_path(dir, "config.json");
+  if (!real_env().exists(path)) return not_found("{} has no config.json: is it a model's folder?", dir);
+  return real_env().read_file(path);
 }
 
 }  // namespace bgl::models

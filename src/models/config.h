@@ -54,4 +54,7 @@ struct ModelConfig {
 
 const char* family_name(Family f);  // "gpt2", "llama", "qwen2": config.json's model_type
 
+// The text of a model folder's config.json; kNotFound says that it is no such folder.
+Result<std::string> read_config_file(const std::string& dir);
+
 }  // namespace bgl::models

@@ -11,6 +11,7 @@
 #include "models/inference.h"
 #include "models/internal/weight_names.h"
 #include "models/llama2c.h"
+#include "models/memory_need.h"
 #include "text/files/safetensors.h"
 #include "text/files/sidecar.h"
 #include "text/files/staged_files.h"
@@ -70,10 +71,9 @@ Status load_tokenizer_into(const std::string& from, const std::string& model_pat
 Status load_folder(const std::string& dir, bool keep_bf16, LoadedModel& out) {
   Env& env = real_env();
   const std::string config_path = join_path(dir, "config.json");
-  if (!env.exists(config_path)) return not_found("{} has no config.json: is it a model's folder?", dir);
+  BGL_ASSIGN(const std::string config_text, read_config_file(dir));
   BGL_ASSIGN(const auto sidecar, text::Sidecar::open(env, dir));
   BGL_TRY(sidecar.check_all());
-  BGL_ASSIGN(const std::string config_text, env.read_file(config_path));
   BGL_ASSIGN(const ModelConfig config, ModelConfig::parse(config_text, config_path));
   out.model = make_model(config, Init::kNone);
   BGL_ASSIGN(out.style, load_weights(dir, *out.model, keep_bf16));
@@ -110,6 +110,8 @@ Result<LoadedModel> load(const std::string& path, const std::string& tokenizer_p
 Result<LoadedModel> load_model(const std::string& path, const std::string& tokenizer_path) { return load(path, tokenizer_path, false); }
 
 Result<LoadedModel> load_for_inference(const std::string& path, const std::string& tokenizer_path, std::optional<ops::WeightType> weights) {
+  BGL_ASSIGN(const InferenceNeed need, inference_need(path, weights));
+  BGL_TRY(check_fits(std::span(&need, 1)));
   BGL_ASSIGN(LoadedModel out, load(path, tokenizer_path, true));
   BGL_TRY(lay_out_for_inference(*out.model, weights));
   return out;

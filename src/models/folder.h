@@ -39,7 +39,7 @@ struct LoadedModel {
 Result<LoadedModel> load_model(const std::string& path, const std::string& tokenizer_path = "");
 
 // The same for inference: eval mode, no gradients, matrices laid out (inference.h) as `weights` or, by default, as the folder stores
-// them. It can be neither trained nor saved.
+// them. It can be neither trained nor saved. What does not fit in memory is refused before anything is allocated (memory_need.h).
 Result<LoadedModel> load_for_inference(const std::string& path, const std::string& tokenizer_path = "", std::optional<ops::WeightType> weights = {});
 
 // The same with a low-rank adapter in PEFT's layout (adapter_config.json, adapter_model.safetensors) added to its matrices: exactly what the

@@ -25,7 +25,7 @@ int64_t Model::parameter_bytes() {
   });
   return bytes;
 }
-int64_t Model::page_bytes() const { return config_.layers * 2 * config_.kv_heads * config_.head_width * 64 * 4; }
+int64_t page_bytes(const ModelConfig& c) { return c.layers * 2 * c.kv_heads * c.head_width * 64 * 4; }
 
 std::unique_ptr<Model> make_model(const ModelConfig& config, Init init) {
   if (config.family == Family::kGpt2) return std::make_unique<Gpt2>(config, init);

@@ -31,6 +31,9 @@ struct PagedStep {
   Tensor rows;       // [R] int64: the tokens whose logits are wanted
 };
 
+// Bytes of a page of the cache, all layers together.
+int64_t page_bytes(const ModelConfig& config);
+
 class Model : public framework::Module {
  public:
   explicit Model(ModelConfig config) : config_(std::move(config)) {}
@@ -47,7 +50,7 @@ class Model : public framework::Module {
   virtual std::vector<std::pair<std::string, framework::Linear*>> adaptable() = 0;
   // Bytes of the parameters as they are held, each once, packed ones among them; and of a cache page of all layers.
   int64_t parameter_bytes();
-  int64_t page_bytes() const;
+  int64_t page_bytes() const { return models::page_bytes(config_); }
 
  protected:
   ModelConfig config_;

@@ -26,6 +26,9 @@ struct FileStyle {
 // model. `keep_bf16` leaves matrices of bfloat16 as they are, mapped: for a model that is laid out for inference next (inference.h).
 Result<FileStyle> load_weights(const std::string& dir, Model& model, bool keep_bf16 = false);
 
+// How a folder names and stores the tensors of a model of this configuration, by the headers of its files. What is there, not whether it is all.
+Result<FileStyle> stored_style(const std::string& dir, const ModelConfig& config);
+
 // Writes the parameters, low-rank parts left out: one file, or files of at most `max_file_bytes` of tensors each (0: one file;
 // a tensor that is larger gets a file of its own). Every file appears whole or not at all, the index after them, and files of
 // an earlier set go last. What was read and not changed is written with the same bytes. Returns the XXH3-128 of the file in

@@ -111,14 +111,26 @@ Status load_one(const StoredTensor& stored, bool turned, bool keep_bf16, Tensor&
   return Status();
 }
 
+FileStyle style_of(const StoredTensors& have, const ModelConfig& c) {
+  FileStyle style;
+  if (c.family == Family::kGpt2 && have.count("transformer.wte.weight")) style.prefix = "transformer.";
+  style.has_head = have.count("lm_head.weight") > 0;
+  return style;
+}
+
 }  // namespace
+
+Result<FileStyle> stored_style(const std::string& dir, const ModelConfig& config) {
+  BGL_ASSIGN(const StoredTensors have, open_weights(dir));
+  FileStyle style = style_of(have, config);
+  for (const auto& [name, stored] : have) style.dtypes[name] = stored.view->dtype;
+  return style;
+}
 
 Result<FileStyle> load_weights(const std::string& dir, Model& model, bool keep_bf16) {
   BGL_ASSIGN(const StoredTensors have, open_weights(dir));
   const ModelConfig& c = model.config();
-  FileStyle style;
-  if (c.family == Family::kGpt2 && have.count("transformer.wte.weight")) style.prefix = "transformer.";
-  style.has_head = have.count("lm_head.weight") > 0;
+  FileStyle style = style_of(have, c);
   std::set<std::string> used;
   for (auto& p : model.named_parameters()) {
     const std::string name = file_name(c, style, p.name);

@@ -232,9 +232,12 @@ Status commit_step(Env& env, const std::string& dir, int64_t step, int64_t ranks
 }
 
 Status write_step(Env& env, const std::string& dir, int64_t step, std::span<const Box> boxes, const std::string& state_json, int64_t keep) {
-  BGL_TRY(begin_step(env, dir, step));
-  BGL_TRY(write_boxes(env, dir, step, 0, boxes));
-  return commit_step(env, dir, step, 1, state_json, keep);
+  Status written = begin_step(env, dir, step);
+  if (written.ok()) written = write_boxes(env, dir, step, 0, boxes);
+  if (written.ok()) return commit_step(env, dir, step, 1, state_json, keep);
+  // On a full disk its room is what others wait for; where this fails too, the next step does it.
+  (void)!env.remove_all(partial_dir(dir, step)).ok();
+  return written;
 }
 
 Result<std::vector<std::string>> list_steps(Env& env, const std::string& dir) {

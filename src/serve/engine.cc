@@ -1,8 +1,6 @@
 // run_step() is the spine: admit, choose the tokens of the step, run the model, hand out what it gave.
 #include "serve/engine.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
@@ -12,6 +10,7 @@
 #include <thread>
 
 #include "base/log.h"
+#include "base/process_memory.h"
 #include "models/inference.h"
 #include "serve/admission.h"
 #include "serve/page_pool.h"
@@ -430,6 +429,16 @@ class LocalEngine final : public Engine {
 
 }  // namespace
 
+std::vector<models::MemoryItem> engine_need(const models::ModelConfig& c, const EngineOptions& o) {
+  const int64_t context = o.context > 0 ? std::min(o.context, c.context) : c.context, pages = (context + kPageTokens - 1) / kPageTokens;
+  const int64_t cache = o.cache_bytes > 0 ? o.cache_bytes : (pages + 1) * models::page_bytes(c);
+  // Of a token: the residual stream, its norm, queries, keys, values, what attention gives, the three of the feed-forward part, its pages.
+  const int64_t token = 4 * (3 * c.width + 2 * (c.heads + c.kv_heads) * c.head_width + 3 * c.hidden) + 8 * pages;
+  const int64_t logits = 2 * 4 * std::min(o.max_running, o.step_tokens) * c.vocab;
+  return {{o.cache_bytes > 0 ? "of KV cache" : fmt::format("of KV cache for one request of {} tokens", context), cache},
+          {fmt::format("of values inside a step of {} tokens", o.step_tokens), o.step_tokens * token + logits}};
+}
+
 Status Engine::submit(Request request) {
   std::vector<Request> one;
   one.push_back(std::move(request));
@@ -446,9 +455,10 @@ Result<std::unique_ptr<Engine>> Engine::create(models::Model& model, const Engin
   const int64_t page = model.page_bytes();
   const int64_t per_request = (options.context + kPageTokens - 1) / kPageTokens;
   if (bytes == 0) {
-    const int64_t free = static_cast<int64_t>(sysconf(_SC_AVPHYS_PAGES)) * sysconf(_SC_PAGESIZE);
-    // No more than all running requests at full length can use, twice over for cached beginnings.
+    const int64_t free = available_memory().bytes;
+    // No more than all running requests at full length can use, twice over for cached beginnings; and as much as one needs, if there is.
     bytes = std::min<int64_t>({free / 4, int64_t{4} << 30, 2 * options.max_running * per_request * page});
+    bytes = std::min(free, std::max(bytes, per_request * page));
   }
   const int64_t pages = bytes / page + 1;
   if (pages - 1 < per_request) {

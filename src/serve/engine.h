@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "models/model.h"
+#include "models/memory_need.h"
 #include "serve/grammar.h"
 #include "serve/sampler.h"
 
@@ -29,6 +29,12 @@ struct EngineOptions {
   std::mutex* turn = nullptr;
   int64_t cache_bytes = 0;        // of the KV cache; 0: a quarter of the machine's free memory, at most 4 GB
 };
+
+// What an engine takes beside the weights: its cache, as asked or for one request, and the values inside a step, about. For the
+// refusal of what does not fit (models/memory_need.h).
+std::vector<models::MemoryItem> engine_need(const models::ModelConfig& config, const EngineOptions& options);
+// What to do about it.
+inline constexpr const char* kSmallerEngine = "a shorter --context or a smaller --cache-bytes takes less for the cache";
 
 enum class Finish : uint8_t { kNone, kStop, kLength, kCancelled, kError };
 

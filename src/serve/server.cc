@@ -70,7 +70,24 @@ Result<std::pair<std::string, std::string>> named_dir(const std::string& text, c
   return std::pair(text.substr(0, at), text.substr(at + 1));
 }
 
+// Refuses what does not fit before any of it is loaded.
+Status check_memory(const ServerOptions& o) {
+  std::vector<std::string> paths = {o.model};
+  for (const std::string& text : o.more_models) {
+    BGL_ASSIGN(const auto named, named_dir(text, "--also"));
+    paths.push_back(named.second);
+  }
+  std::vector<models::InferenceNeed> needs;
+  std::vector<models::MemoryItem> engines;
+  for (const std::string& path : paths) {
+    BGL_ASSIGN(needs.emplace_back(), models::inference_need(path, o.weights));
+    for (models::MemoryItem& item : engine_need(needs.back().config, o.engine)) engines.push_back(std::move(item));
+  }
+  return models::check_fits(needs, std::move(engines), kSmallerEngine);
+}
+
 Result<Places> load_all(const ServerOptions& o) {
+  BGL_TRY(check_memory(o));
   Places out;
   const auto add = [&](const std::string& name, models::LoadedModel model) {
     for (const auto& p : out) {

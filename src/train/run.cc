@@ -15,6 +15,7 @@
 #include "lang/kernel.h"
 #include "lang/measure.h"
 #include "models/folder.h"
+#include "models/memory_need.h"
 #include "profile/recorder.h"
 #include "train/checkpoint.h"
 #include "train/report.h"
@@ -75,12 +76,23 @@ struct Run {
   int64_t expected_bytes = 0;  // of anonymous memory, while steps run
 };
 
+// What a run holds of its parameters whatever a batch has: refused before any of it is there. Tuning with low ranks leaves them in their file.
+Status check_state(const TrainOptions& o, const std::string& who, const models::ModelConfig& config) {
+  if (o.lora.rank > 0) return Status();
+  const int64_t bytes = 4 * models::make_model(config, models::Init::kNone)->parameter_count();
+  const int64_t states = o.optimizer == "adamw" ? 2 : o.momentum > 0 ? 1 : 0;
+  const models::MemoryItem items[] = {{"of parameters", bytes}, {"of gradients", bytes}, {"of the optimizer's state", states * bytes}};
+  return models::check_fits(who, items, "take a smaller model, or tune with lora.rank");
+}
+
 // The model and the data, in the order in which torch's programs draw: data is opened without drawing, weights are drawn, then batches.
 Status prepare(Run& run) {
   const TrainOptions& o = run.options;
   std::shared_ptr<const text::Tokenizer> tokenizer;
   std::string tokenizer_json;
   if (!o.base.empty()) {
+    BGL_ASSIGN(const models::InferenceNeed base, models::inference_need(o.base));
+    BGL_TRY(check_state(o, o.base, base.config));
     BGL_ASSIGN(run.loaded, models::load_model(o.base, o.tokenizer));
     tokenizer = run.loaded.tokenizer;
     tokenizer_json = run.loaded.tokenizer_json;
@@ -98,6 +110,7 @@ Status prepare(Run& run) {
     if (c.vocab == 0) c.vocab = source.vocab;
     if (c.vocab < source.vocab) return invalid_argument("model.vocab is {}, but the data has {} different tokens", c.vocab, source.vocab);
     BGL_TRY(c.check("[model]"));
+    BGL_TRY(check_state(o, "the model", c));
     try {
       run.loaded.model = models::make_model(c, models::Init::kTorch);
       run.loaded.model->draw_weights();
@@ -179,7 +192,10 @@ Status tell_memory(Run& run, Trainer& trainer) {
   std::fprintf(stderr, "memory: parameters %s, gradients %s, optimizer %s, values inside the step %s (lower bound %s), the process itself %s: %s in all\n",
                text(m.parameters).c_str(), text(m.gradients).c_str(), text(m.optimizer).c_str(), text(m.arena).c_str(), text(m.arena_lower_bound).c_str(),
                text(overhead).c_str(), text(run.expected_bytes).c_str());
-  return Status();
+  const models::MemoryItem items[] = {{"of parameters", m.parameters}, {"of gradients", m.gradients}, {"of the optimizer's state", m.optimizer},
+                                      {"of values inside the step", m.arena}, {"of the process itself", overhead}};
+  return models::check_fits("the run", items, "a smaller data.batch with a larger train.accumulate, or a shorter data.length takes less inside the step",
+                            process_memory().anonymous_bytes);
 }
 
 Status one_step(Run& run, Trainer& trainer, RunLog& log, RunSummary& summary, Progress& progress) {
