@@ -376,6 +376,9 @@ class SeveralModelsTest(unittest.TestCase):
                 self.assertEqual(base, STORY[:len(base)])
                 self.assertEqual([zero, copy], [base, base])
                 self.assertNotEqual(other, base)
+                with urllib.request.urlopen(server.url + "/v1/models") as answer:
+                    served = {m["id"]: m.get("parent") for m in json.load(answer)["data"]}
+                self.assertEqual(served, {"stories260K": None, "zero": "stories260K", "other": "stories260K", "copy": None})
                 status, answer, _ = server.post("/v1/completions", {"model": "none", "prompt": "a"})
                 self.assertEqual((status, answer["error"]["message"]),
                                  (404, "the model 'none' does not exist here; 'stories260K', 'zero', 'other', 'copy' are served"))

@@ -82,6 +82,13 @@ Tensor Linear::forward(const Tensor& x) const {
   return y;
 }
 
+Tensor Linear::forward(const Tensor& x, const AdapterRows* rows) const {
+  const Tensor y = forward(x);
+  if (!rows || !adapters_.a.defined()) return y;
+  const Tensor inner = linear(x, embedding(rows->ranks, adapters_.a)) * rows->scales;
+  return y + matmul(inner, embedding(rows->ranks, adapters_.b));
+}
+
 void Linear::lay_out_for_inference(std::optional<ops::WeightType> type) {
   if (packed_) return;
   const bool half = weight.dtype() == DType::kBF16;

@@ -61,11 +61,28 @@ class Module {
   bool training_ = true;
 };
 
+// Low-rank additions of several adapters to one Linear, their rows one below the other: a[T, in], b[T, out]. Row 0 is zeros.
+struct AdapterTables {
+  Tensor a, b;
+};
+// Whose additions the N rows of one call get: y[n] += sum over r of scales[n, r] (x[n] . a[ranks[r]]) b[ranks[r]]. A row has the same bits
+// whatever adapters its neighbours have, as what is not its own is added as zero.
+struct AdapterRows {
+  Tensor ranks;   // [R] int64: rows of the tables
+  Tensor scales;  // [N, R] float32: 0 where rank r is not of row n's adapter
+};
+
 // x[..., in] -> [..., out].
 class Linear : public Module {
  public:
   Linear(int64_t in, int64_t out, bool bias = true, Init init = Init::kTorch);
   Tensor forward(const Tensor& x) const;
+  // x[N, in] -> [N, out], with the adapters' additions; null, or a layer without adapters: forward(x).
+  Tensor forward(const Tensor& x, const AdapterRows* rows) const;
+  int64_t in_features() const { return packed_ ? packed_.width : weight.size(1); }
+  int64_t out_features() const { return packed_ ? packed_.rows : weight.size(0); }
+  void set_adapters(AdapterTables tables) { adapters_ = std::move(tables); }
+  const AdapterTables& adapters() const { return adapters_; }
   Tensor weight;  // [out, in]
   Tensor bias;    // [out], undefined without
 
@@ -88,6 +105,7 @@ class Linear : public Module {
 
  private:
   LowRank low_rank_;
+  AdapterTables adapters_;
   ops::PackedWeight packed_;
   bool merged_ = false;
 };

@@ -2,7 +2,6 @@
 
 #include <sys/stat.h>
 
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <span>
@@ -113,60 +112,6 @@ Result<LoadedModel> load_for_inference(const std::string& path, const std::strin
   BGL_ASSIGN(const InferenceNeed need, inference_need(path, weights));
   BGL_TRY(check_fits(std::span(&need, 1)));
   BGL_ASSIGN(LoadedModel out, load(path, tokenizer_path, true));
-  BGL_TRY(lay_out_for_inference(*out.model, weights));
-  return out;
-}
-
-namespace {
-
-// The parts of one matrix, added to it.
-Status add_adapter(const std::string& file, const std::string& name, const text::SafeTensors& tensors, double alpha, framework::Linear& linear) {
-  const std::string prefix = "base_model.model." + name + ".lora_";
-  const text::TensorView *a = tensors.find(prefix + "A.weight"), *b = tensors.find(prefix + "B.weight");
-  if (!a && !b) return Status();
-  if (!a || !b) return data_loss("{}: {}{}.weight is missing", file, prefix, a ? "B" : "A");
-  const int64_t in = linear.weight.size(1), out = linear.weight.size(0);
-  const bool fits = a->shape.size() == 2 && b->shape.size() == 2 && a->shape[1] == in && b->shape[0] == out && a->shape[0] == b->shape[1];
-  if (!fits || a->dtype != "F32" || b->dtype != "F32") {
-    return data_loss("{}: {}A {} {} and B {} {} do not fit a matrix of [{}, {}] (float32, A [rank, in], B [out, rank])", file, prefix, a->dtype, ops::shape_text(a->shape), b->dtype,
-                     ops::shape_text(b->shape), out, in);
-  }
-  linear.add_low_rank(a->shape[0], alpha);
-  for (const auto& [view, t] : {std::pair{a, linear.low_rank().a}, std::pair{b, linear.low_rank().b}}) {
-    std::vector<float> values(view->bytes.size() / sizeof(float));
-    std::memcpy(values.data(), view->bytes.data(), view->bytes.size());
-    framework::Tensor target = t;
-    target.set_value(framework::Tensor::from_vector(values, view->shape).value());
-  }
-  linear.merge_low_rank();
-  return Status();
-}
-
-}  // namespace
-
-Result<LoadedModel> load_adapted(const std::string& path, const std::string& dir, const std::string& tokenizer_path, std::optional<ops::WeightType> weights) {
-  const std::string config_path = join_path(dir, "adapter_config.json"), file = join_path(dir, "adapter_model.safetensors");
-  BGL_ASSIGN(const auto sidecar, text::Sidecar::open(real_env(), dir));
-  BGL_TRY(sidecar.check_all());
-  BGL_ASSIGN(const std::string config_text, real_env().read_file(config_path));
-  const json config = json::parse(config_text, nullptr, false);
-  const bool lora = config.is_object() && config.value("peft_type", json()) == "LORA" && config.value("lora_alpha", json()).is_number();
-  if (!lora) return data_loss("{}: peft_type LORA and lora_alpha are expected", config_path);
-  for (const char* other : {"use_rslora", "use_dora"}) {
-    if (config.value(other, json(false)) == json(true)) return make_status(Code::kUnimplemented, "{}: {} is not supported", config_path, other);
-  }
-  BGL_ASSIGN(LoadedModel out, load(path, tokenizer_path, false));
-  BGL_ASSIGN(const text::SafeTensors tensors, text::SafeTensors::open(file));
-  size_t used = 0;
-  try {
-    for (const auto& [name, linear] : out.model->adaptable()) {
-      BGL_TRY(add_adapter(file, name, tensors, config["lora_alpha"].get<double>(), *linear));
-      used += linear->low_rank().a.defined() ? 2 : 0;
-    }
-  } catch (const Error& e) {
-    return e.status().with_context(file);
-  }
-  if (used != tensors.tensors().size()) return data_loss("{}: {} of its {} tensors belong to no matrix of {}", file, tensors.tensors().size() - used, tensors.tensors().size(), path);
   BGL_TRY(lay_out_for_inference(*out.model, weights));
   return out;
 }

@@ -42,10 +42,6 @@ Result<LoadedModel> load_model(const std::string& path, const std::string& token
 // them. It can be neither trained nor saved. What does not fit in memory is refused before anything is allocated (memory_need.h).
 Result<LoadedModel> load_for_inference(const std::string& path, const std::string& tokenizer_path = "", std::optional<ops::WeightType> weights = {});
 
-// The same with a low-rank adapter in PEFT's layout (adapter_config.json, adapter_model.safetensors) added to its matrices: exactly what the
-// merged model would be, at the merged model's memory. Errors name what does not fit the model.
-Result<LoadedModel> load_adapted(const std::string& path, const std::string& adapter_dir, const std::string& tokenizer_path = "", std::optional<ops::WeightType> weights = {});
-
 // Writes the folder; until all is written and on the disk, the files that were there stay (text/files/staged_files.h). What was read and not changed has the same bytes again: config.json,
 // tokenizer.json, kept files, every tensor. Low-rank parts are merged into what is written. `max_file_bytes` as in save_weights().
 // Returns the weights' hash.

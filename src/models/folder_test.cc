@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/env.h"
+#include "models/adapters.h"
 #include "models/testing/random_model.h"
 #include "text/files/sidecar.h"
 
@@ -124,7 +125,12 @@ TEST_F(FolderTest, AFlippedBitIsFoundAndNamed) {
   for (auto& [name, linear] : made.model->adaptable()) linear->add_low_rank(2, 4);
   ASSERT_TRUE(save_adapter(dir_ + "/l", *made.model, 2, 4).ok());
   ASSERT_TRUE(load_model(dir_ + "/m").ok());
-  ASSERT_TRUE(load_adapted(dir_ + "/m", dir_ + "/l").ok());
+  const std::string adapters[] = {dir_ + "/l"};
+  const auto load_both = [&] {
+    auto loaded = load_model(dir_ + "/m");
+    return loaded.ok() ? load_adapters(*loaded->model, dir_ + "/m", adapters) : loaded.status();
+  };
+  ASSERT_TRUE(load_both().ok()) << load_both().message();
   uint64_t random = 7;
   int files = 0;
   for (const char* name : {"/m", "/l"}) {
@@ -137,7 +143,7 @@ TEST_F(FolderTest, AFlippedBitIsFoundAndNamed) {
       for (int i = 0; i < 60; ++i) flips.push_back(static_cast<int64_t>((random = random * 6364136223846793005u + 1442695040888963407u) >> 11) % bits);
       for (const int64_t bit : flips) {
         flip(path, bit);
-        const Status loaded = load_adapted(dir_ + "/m", dir_ + "/l").status(), verified = text::verify_sidecar(real_env(), dir).status();
+        const Status loaded = load_both(), verified = text::verify_sidecar(real_env(), dir).status();
         ASSERT_EQ(loaded.code(), Code::kDataLoss) << path << " bit " << bit << ": " << loaded.message();
         ASSERT_EQ(loaded.message().rfind(path, 0), 0u) << loaded.message();
         ASSERT_EQ(verified.message(), loaded.message());
@@ -147,7 +153,7 @@ TEST_F(FolderTest, AFlippedBitIsFoundAndNamed) {
     }
   }
   EXPECT_GE(files, 11);  // config, index, three or more of weights, tokenizer, template, lineage, manifest; the adapter's three
-  EXPECT_TRUE(load_adapted(dir_ + "/m", dir_ + "/l").ok());
+  EXPECT_TRUE(load_both().ok());
 }
 
 }  // namespace

@@ -41,9 +41,9 @@ Gpt2Block::Gpt2Block(const ModelConfig& c, Init init)
   register_module("mlp.c_proj", mlp_c_proj);
 }
 
-Tensor Gpt2Block::mlp(const Tensor& x) {
+Tensor Gpt2Block::mlp(const Tensor& x, const fw::AdapterRows* adapted) {
   ops::Label label("mlp");
-  return fw::dropout(mlp_c_proj.forward(activate(c_fc.forward(ln_2.forward(x)), config_.activation)), config_.dropout, training());
+  return fw::dropout(mlp_c_proj.forward(activate(c_fc.forward(ln_2.forward(x), adapted), config_.activation), adapted), config_.dropout, training());
 }
 
 Tensor Gpt2Block::forward(const Tensor& x_BTC) {
@@ -61,14 +61,15 @@ Tensor Gpt2Block::forward(const Tensor& x_BTC) {
 
 Tensor Gpt2Block::step(const Tensor& x_NC, const PagedStep& s, Tensor& k_pages, Tensor& v_pages) {
   const int64_t n = x_NC.size(0), c = config_.width, h = config_.heads, d = config_.head_width;
-  const Tensor qkv = c_attn.forward(ln_1.forward(x_NC));
+  const fw::AdapterRows* adapted = s.adapted();
+  const Tensor qkv = c_attn.forward(ln_1.forward(x_NC), adapted);
   auto head = [&](int64_t i) { return qkv.slice(1, i * c, (i + 1) * c).reshape({n, h, d}).value(); };
   k_pages.set_value(ops::write_pages(k_pages.value(), head(1), s.slots.value(), true));
   v_pages.set_value(ops::write_pages(v_pages.value(), head(2), s.slots.value(), false));
   const Tensor y(ops::paged_attention(head(0), k_pages.value(), v_pages.value(), s.pages.value(), s.lengths.value(),
                                       1 / std::sqrt(static_cast<double>(d))));
-  const Tensor x = x_NC + c_proj.forward(y.reshape({n, c}));
-  return x + mlp(x);
+  const Tensor x = x_NC + c_proj.forward(y.reshape({n, c}), adapted);
+  return x + mlp(x, adapted);
 }
 
 Gpt2::Gpt2(const ModelConfig& c, Init init)

@@ -16,7 +16,7 @@ class Gpt2Block : public framework::Module {
   framework::Linear c_fc, mlp_c_proj;
 
  private:
-  Tensor mlp(const Tensor& x);
+  Tensor mlp(const Tensor& x, const framework::AdapterRows* adapted = nullptr);
   const ModelConfig config_;
 };
 

@@ -37,10 +37,10 @@ LlamaBlock::LlamaBlock(const ModelConfig& c, Init init)
   register_module("post_attention_layernorm", post_attention_layernorm);
 }
 
-Tensor LlamaBlock::mlp(const Tensor& x) {
+Tensor LlamaBlock::mlp(const Tensor& x, const fw::AdapterRows* adapted) {
   ops::Label label("mlp");
   const Tensor h = post_attention_layernorm.forward(x);
-  return down_proj.forward(fw::silu(gate_proj.forward(h)) * up_proj.forward(h));
+  return down_proj.forward(fw::silu(gate_proj.forward(h, adapted)) * up_proj.forward(h, adapted), adapted);
 }
 
 Tensor LlamaBlock::forward(const Tensor& x_BTC, const Tensor& positions, const RotaryTables& tables) {
@@ -67,13 +67,14 @@ Tensor LlamaBlock::step(const Tensor& x_NC, const PagedStep& s, const RotaryTabl
     const Tensor r = fw::rope(y.reshape({1, n, heads, d}).transpose(1, 2), s.positions.reshape({1, n}), tables.cos, tables.sin, false);
     return r.transpose(1, 2).reshape({n, heads, d}).value();
   };
-  const ops::Value q = turn(q_proj.forward(normed), h);
-  k_pages.set_value(ops::write_pages(k_pages.value(), turn(k_proj.forward(normed), g), s.slots.value(), true));
-  v_pages.set_value(ops::write_pages(v_pages.value(), v_proj.forward(normed).reshape({n, g, d}).value(), s.slots.value(), false));
+  const fw::AdapterRows* adapted = s.adapted();
+  const ops::Value q = turn(q_proj.forward(normed, adapted), h);
+  k_pages.set_value(ops::write_pages(k_pages.value(), turn(k_proj.forward(normed, adapted), g), s.slots.value(), true));
+  v_pages.set_value(ops::write_pages(v_pages.value(), v_proj.forward(normed, adapted).reshape({n, g, d}).value(), s.slots.value(), false));
   const Tensor y(ops::paged_attention(q, k_pages.value(), v_pages.value(), s.pages.value(), s.lengths.value(),
                                       1 / std::sqrt(static_cast<double>(d))));
-  const Tensor x = x_NC + o_proj.forward(y.reshape({n, h * d}));
-  return x + mlp(x);
+  const Tensor x = x_NC + o_proj.forward(y.reshape({n, h * d}), adapted);
+  return x + mlp(x, adapted);
 }
 
 Llama::Llama(const ModelConfig& c, Init init)

@@ -18,7 +18,7 @@ class LlamaBlock : public framework::Module {
   framework::Linear gate_proj, up_proj, down_proj;
 
  private:
-  Tensor mlp(const Tensor& x);
+  Tensor mlp(const Tensor& x, const framework::AdapterRows* adapted = nullptr);
   const ModelConfig config_;
 };
 

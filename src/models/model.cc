@@ -21,7 +21,10 @@ int64_t Model::parameter_bytes() {
   int64_t bytes = 0;
   for (const Tensor& p : parameters()) bytes += p.numel() * ops::dtype_size(p.dtype());
   for_each_module([&](framework::Module& m) {
-    if (const auto* linear = dynamic_cast<const framework::Linear*>(&m)) bytes += linear->packed().bytes();
+    const auto* linear = dynamic_cast<const framework::Linear*>(&m);
+    if (!linear) return;
+    bytes += linear->packed().bytes();
+    if (const auto& tables = linear->adapters(); tables.a.defined()) bytes += 4 * (tables.a.numel() + tables.b.numel());
   });
   return bytes;
 }

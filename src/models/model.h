@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,14 @@ struct PagedStep {
   Tensor pages;      // [N, M] int64
   Tensor lengths;    // [N] int64: keys the token sees, itself included
   Tensor rows;       // [R] int64: the tokens whose logits are wanted
+  std::optional<framework::AdapterRows> adapters;  // of adapter_rows() (adapters.h): whose the tokens are
+  const framework::AdapterRows* adapted() const { return adapters ? &*adapters : nullptr; }
+};
+
+// An adapter's rows in the tables of the model's matrices.
+struct AdapterPlace {
+  int64_t first = 0, rank = 0;
+  double scale = 1;
 };
 
 // Bytes of a page of the cache, all layers together.
@@ -48,12 +57,18 @@ class Model : public framework::Module {
   virtual void draw_weights() = 0;
   // The Linear layers that LoRA adapts: all but the output matrix. Names as in named_parameters(), without ".weight".
   virtual std::vector<std::pair<std::string, framework::Linear*>> adaptable() = 0;
-  // Bytes of the parameters as they are held, each once, packed ones among them; and of a cache page of all layers.
+  // Those that load_adapters() (adapters.h) put beside the matrices: adapter i is adapters()[i - 1].
+  const std::vector<AdapterPlace>& adapters() const { return adapters_; }
+  void set_adapters(std::vector<AdapterPlace> adapters) { adapters_ = std::move(adapters); }
+  // Bytes of the parameters as they are held, each once, packed ones and adapters among them; and of a cache page of all layers.
   int64_t parameter_bytes();
   int64_t page_bytes() const { return models::page_bytes(config_); }
 
  protected:
   ModelConfig config_;
+
+ private:
+  std::vector<AdapterPlace> adapters_;
 };
 
 // Init::kNone leaves the parameters to a loader.

@@ -70,7 +70,9 @@ void Api::Instruments::ended(const Request::Event& e, int64_t prompt, int64_t an
 namespace {
 
 json model_entry(const ServedModel& m) {
-  return {{"id", m.name()}, {"object", "model"}, {"created", 0}, {"owned_by", "bagualu"}, {"max_model_len", m.engine().context()}};
+  json entry = {{"id", m.name()}, {"object", "model"}, {"created", 0}, {"owned_by", "bagualu"}, {"max_model_len", m.engine().context()}};
+  if (m.base()) entry["parent"] = m.base()->name();  // as vLLM tells an adapter's
+  return entry;
 }
 HttpResponse ok(const json& j) { return {200, "application/json", j.dump(-1, ' ', false, json::error_handler_t::replace), {}}; }
 HttpResponse no_tokenizer() { return api_error(400, "this model is served without a tokenizer: start the server with --tokenizer"); }
@@ -80,6 +82,7 @@ HttpResponse no_tokenizer() { return api_error(400, "this model is served withou
 Api::Api(std::vector<const ServedModel*> models, RequestTrace* trace) : models_(std::move(models)), trace_(trace) {
   for (const ServedModel* m : models_) {
     instruments_[m] = std::make_unique<Instruments>(metrics_, m->name());
+    if (m->base()) continue;  // the engine is the base's, and told once
     metrics_.gauge("bgl_context_tokens", "Most tokens of a request, prompt and answer", {{"model_name", m->name()}}).set(static_cast<double>(m->engine().context()));
     metrics_.gauge("vllm:cache_config_info", "The KV cache, in its labels",
                    {{"model_name", m->name()}, {"block_size", std::to_string(kPageTokens)}, {"num_gpu_blocks", std::to_string(m->engine().stats().pages)}}).set(1);
@@ -178,6 +181,7 @@ void Api::run(const ServedModel& served, ApiRequest request, std::shared_ptr<Res
       Request r{prompt, request.max_tokens, request.sampling, request.seed + static_cast<uint64_t>(i), ends};
       if (request.grammar) r.grammar = std::make_shared<Pushdown>(request.grammar, served.vocabulary());
       r.logprobs = request.logprobs;
+      r.adapter = served.adapter();
       const auto prompt_size = static_cast<int64_t>(prompt.size());
       r.on_event = [this, answer, &figures, &served, prompt_size, count = int64_t{0}, index = choices.size()](const Request::Event& e) mutable {
         if (e.token >= 0) figures.generation_tokens.add(), ++count;
@@ -238,6 +242,7 @@ HttpResponse Api::tokenize(const std::string& text, bool back) const {
 
 HttpResponse Api::metrics_text() {
   for (const auto& [m, figures] : instruments_) {
+    if (m->base()) continue;
     const EngineStats s = m->engine().stats();
     figures->running.set(static_cast<double>(s.running));
     figures->waiting.set(static_cast<double>(s.waiting));

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/process_memory.h"
+#include "models/adapters.h"
 #include "models/inference.h"
 #include "serve/admission.h"
 #include "serve/page_pool.h"
@@ -138,6 +139,8 @@ class LocalEngine final : public Engine {
   Status check(const Request& request) const {
     const auto n = static_cast<int64_t>(request.prompt.size());
     const int64_t vocab = model_.config().vocab;
+    const auto adapters = static_cast<int64_t>(model_.adapters().size());
+    if (request.adapter < 0 || request.adapter > adapters) return invalid_argument("there is no adapter {}: the model has {}", request.adapter, adapters);
     if (n < 1) return invalid_argument("the prompt is empty: it needs at least one token");
     if (n + request.max_tokens > options_.context) {
       return invalid_argument("this model's context is {} tokens, but the prompt has {} and max_tokens asks for {} more", options_.context, n, request.max_tokens);
@@ -184,6 +187,8 @@ class LocalEngine final : public Engine {
         const int64_t count = std::min(n, options_.context);
         s.tokens.assign(static_cast<size_t>(count), 0);
         s.pages.assign(static_cast<size_t>((count + kPageTokens - 1) / kPageTokens), 0);
+        // The first round, which is not measured, compiles for adapters too.
+        for (s.request.adapter = round > 0 || model_.adapters().empty() ? 0 : 1; s.request.adapter > 0; --s.request.adapter) run_model({{&s, 0, count}});
         const double start = now_seconds();
         run_model({{&s, 0, count}});
         if (round > 0) steps_.observe(count, now_seconds() - start);
@@ -239,7 +244,7 @@ class LocalEngine final : public Engine {
       }
       auto s = std::make_unique<Sequence>();
       // The last token of the prompt is always computed: its logits give the first new token.
-      s->pages = pool_.match(std::span<const int32_t>(request.prompt).first(request.prompt.size() - 1));
+      s->pages = pool_.match(std::span<const int32_t>(request.prompt).first(request.prompt.size() - 1), request.adapter);
       s->done = s->cached = static_cast<int64_t>(s->pages.size()) * kPageTokens;
       const int64_t missing = pages_for(request) - static_cast<int64_t>(s->pages.size());
       const std::vector<int64_t> more = pool_.take(missing);
@@ -305,7 +310,7 @@ class LocalEngine final : public Engine {
     }
     const int64_t n = bucket(tokens), m = bucket(table), r = bucket(static_cast<int64_t>(parts.size()));
     const auto size = static_cast<size_t>(n);
-    std::vector<int64_t> ids(size, 0), positions(size, 0), slots(size, 0), lengths(size, 1), pages(size * static_cast<size_t>(m), 0), rows(static_cast<size_t>(r), 0);
+    std::vector<int64_t> ids(size, 0), positions(size, 0), slots(size, 0), lengths(size, 1), adapters(size, 0), pages(size * static_cast<size_t>(m), 0), rows(static_cast<size_t>(r), 0);
     size_t row = 0, part = 0;
     for (const Part& p : parts) {
       for (int64_t i = p.from; i < p.from + p.count; ++i, ++row) {
@@ -313,6 +318,7 @@ class LocalEngine final : public Engine {
         positions[row] = i;
         slots[row] = p.sequence->pages[static_cast<size_t>(i / kPageTokens)] * kPageTokens + i % kPageTokens;
         lengths[row] = i + 1;
+        adapters[row] = p.sequence->request.adapter;
         for (int64_t k = 0; k <= i / kPageTokens; ++k) pages[row * static_cast<size_t>(m) + static_cast<size_t>(k)] = p.sequence->pages[static_cast<size_t>(k)];
       }
       rows[part++] = static_cast<int64_t>(row) - 1;
@@ -322,7 +328,8 @@ class LocalEngine final : public Engine {
     using framework::Tensor;
     ops::NoGrad no_grad;
     const models::PagedStep step{Tensor::from_vector(ids, {n}),      Tensor::from_vector(positions, {n}), Tensor::from_vector(slots, {n}),
-                                 Tensor::from_vector(pages, {n, m}), Tensor::from_vector(lengths, {n}),   Tensor::from_vector(rows, {r})};
+                                 Tensor::from_vector(pages, {n, m}), Tensor::from_vector(lengths, {n}),   Tensor::from_vector(rows, {r}),
+                                 models::adapter_rows(model_, adapters)};
     const Tensor logits = model_.step(step, cache_);
     std::vector<Tensor> wanted = {logits};
     wanted.insert(wanted.end(), cache_.k.begin(), cache_.k.end());
@@ -337,7 +344,7 @@ class LocalEngine final : public Engine {
       Sequence& s = *parts[i].sequence;
       const int64_t before = s.done / kPageTokens;
       s.done += parts[i].count;
-      for (int64_t page = before; page < s.done / kPageTokens; ++page) pool_.publish(s.tokens, page, s.pages[static_cast<size_t>(page)]);
+      for (int64_t page = before; page < s.done / kPageTokens; ++page) pool_.publish(s.tokens, page, s.pages[static_cast<size_t>(page)], s.request.adapter);
       if (s.in_prompt()) continue;
       if (s.request.max_tokens == 0) {
         end(s, Finish::kLength);

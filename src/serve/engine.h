@@ -51,6 +51,7 @@ struct Request {
   std::vector<int32_t> stop_tokens;  // end-of-text marks: end the request and are not given out
   std::shared_ptr<Pushdown> grammar;  // of this request alone: the answer follows it to its end, or null
   int64_t logprobs = -1;              // -1: none; else events tell the token's, and of so many most likely ones
+  int64_t adapter = 0;                // of the model's (models/adapters.h); 0: the base alone
   // Called on the engine's thread for every token, and once more with finish set (then token is -1 unless it is the last one).
   // Returning false cancels the request. Must not block.
   struct Event {
@@ -81,7 +82,7 @@ class Engine {
   virtual ~Engine() = default;
 
   // Any thread. kResourceExhausted when the queue is full, the first token would come too late, or the engine drains; kInvalidArgument when prompt and max_tokens exceed
-  // the context, a token is outside the vocabulary, or the grammar needs more than max_tokens (which is not cut silently).
+  // the context, a token is outside the vocabulary, the model has no such adapter, or the grammar needs more than max_tokens (which is not cut silently).
   // All of them or none.
   virtual Status submit(std::vector<Request> requests) = 0;
   Status submit(Request request);

@@ -91,6 +91,71 @@ TEST(Engine, PiecesOfThePromptAndTheCacheChangeNothing) {
   }
 }
 
+// Two adapters of other ranks, of numbers that change what is said.
+std::unique_ptr<models::Model> tiny_with_adapters() {
+  auto model = tiny();
+  for (const auto& [name, linear] : model->adaptable()) {
+    const int64_t in = linear->in_features(), out = linear->out_features();
+    std::vector<float> a(static_cast<size_t>(6 * in)), b(static_cast<size_t>(6 * out));
+    for (size_t i = static_cast<size_t>(in); i < a.size(); ++i) a[i] = static_cast<float>(i * 37 % 19) / 20 - 0.45F;
+    for (size_t i = static_cast<size_t>(out); i < b.size(); ++i) b[i] = static_cast<float>(i * 53 % 23) - 11;
+    linear->set_adapters({framework::Tensor::from_vector(a, {6, in}), framework::Tensor::from_vector(b, {6, out})});
+  }
+  model->set_adapters({{1, 2, 0.5}, {3, 3, 0.25}});
+  return model;
+}
+
+TEST(Engine, RequestsOfSeveralAdaptersGiveWhatEachGivesAlone) {
+  const auto model = tiny_with_adapters();
+  const auto engine = Engine::create(*model, {});
+  ASSERT_TRUE(engine.ok());
+  const auto of = [](int i) {
+    Request r = request(i / 3);
+    r.adapter = i % 3;
+    return r;
+  };
+  std::vector<Pending> pending;
+  for (int i = 0; i < 60; ++i) pending.push_back(submit(**engine, of(i)));
+  std::vector<std::vector<int32_t>> together;
+  for (Pending& p : pending) together.push_back(p.promise->get_future().get());
+  const auto base = tiny();
+  const auto alone = Engine::create(*model, {.max_running = 1, .step_tokens = 7}), without = Engine::create(*base, {.max_running = 1});
+  int differ = 0;
+  for (int i = 0; i < 60; ++i) {
+    Pending p = submit(**alone, of(i));
+    EXPECT_EQ(p.promise->get_future().get(), together[static_cast<size_t>(i)]) << "request " << i;
+    differ += together[static_cast<size_t>(i)] != together[static_cast<size_t>(i / 3 * 3)];
+    if (i % 3 != 0) continue;
+    Pending q = submit(**without, of(i));
+    EXPECT_EQ(q.promise->get_future().get(), together[static_cast<size_t>(i)]) << "the base's own bits, request " << i;
+  }
+  EXPECT_GT(differ, 30) << "adapters change what is said";
+  Request r = request(1);
+  r.adapter = 3;
+  r.on_event = [](const Request::Event&) { return true; };
+  EXPECT_EQ((*alone)->submit(r).message(), "there is no adapter 3: the model has 2");
+}
+
+// The same long prompt for the base and both adapters: none finds the pages of another.
+TEST(Engine, AdaptersShareNoPagesOfTheCache) {
+  const auto model = tiny_with_adapters();
+  const auto engine = Engine::create(*model, {});
+  ASSERT_TRUE(engine.ok());
+  Request r = request(1);
+  r.prompt.assign(150, 3);
+  std::vector<std::vector<int32_t>> first;
+  for (int round = 0; round < 2; ++round) {
+    for (int64_t adapter = 0; adapter < 3; ++adapter) {
+      r.adapter = adapter;
+      const auto tokens = submit(**engine, r).promise->get_future().get();
+      if (round == 0) first.push_back(tokens);
+      if (adapter > 0) EXPECT_NE(tokens, first[0]);
+      EXPECT_EQ(tokens, first[static_cast<size_t>(adapter)]);
+      EXPECT_EQ((*engine)->stats().cached_prompt_tokens, round * 128 * (adapter + 1)) << "round " << round << ", adapter " << adapter;
+    }
+  }
+}
+
 TEST(Engine, ManyLengthsOfPromptsCompileAHandfulOfKernels) {
   const auto model = tiny();
   model->requires_grad_(false);

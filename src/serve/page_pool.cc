@@ -11,9 +11,9 @@ PagePool::PagePool(int64_t pages) : holders_(static_cast<size_t>(pages)), hash_(
   for (int64_t p = pages - 1; p >= 1; --p) free_.push_back(p);
 }
 
-std::vector<uint64_t> PagePool::chain(std::span<const int32_t> tokens, int64_t pages) {
+std::vector<uint64_t> PagePool::chain(std::span<const int32_t> tokens, int64_t pages, int64_t owner) {
   std::vector<uint64_t> out;
-  uint64_t h = 1;
+  uint64_t h = 2 * static_cast<uint64_t>(owner) + 1;
   for (int64_t p = 0; p < pages; ++p) {
     const auto* bytes = reinterpret_cast<const char*>(tokens.data() + p * kPageTokens);
     h = hash64({bytes, kPageTokens * sizeof(int32_t)}, h) | 1;  // never 0
@@ -30,9 +30,9 @@ void PagePool::hold(int64_t page) {
   }
 }
 
-std::vector<int64_t> PagePool::match(std::span<const int32_t> tokens) {
+std::vector<int64_t> PagePool::match(std::span<const int32_t> tokens, int64_t owner) {
   std::vector<int64_t> out;
-  for (const uint64_t h : chain(tokens, static_cast<int64_t>(tokens.size()) / kPageTokens)) {
+  for (const uint64_t h : chain(tokens, static_cast<int64_t>(tokens.size()) / kPageTokens, owner)) {
     const auto it = by_hash_.find(h);
     if (it == by_hash_.end()) break;
     hold(it->second);
@@ -60,9 +60,9 @@ std::vector<int64_t> PagePool::take(int64_t n) {
   return out;
 }
 
-void PagePool::publish(std::span<const int32_t> tokens, int64_t index, int64_t page) {
+void PagePool::publish(std::span<const int32_t> tokens, int64_t index, int64_t page, int64_t owner) {
   if (hash_[static_cast<size_t>(page)] != 0) return;
-  const uint64_t h = chain(tokens, index + 1).back();
+  const uint64_t h = chain(tokens, index + 1, owner).back();
   if (by_hash_.try_emplace(h, page).second) hash_[static_cast<size_t>(page)] = h;
 }
 

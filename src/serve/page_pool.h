@@ -18,13 +18,14 @@ class PagePool {
   // Pages 1 .. pages - 1; page 0 is for rows that pad a batch.
   explicit PagePool(int64_t pages);
 
-  // The pages of the longest cached beginning of `tokens`, whole pages only, each held once more.
-  std::vector<int64_t> match(std::span<const int32_t> tokens);
+  // The pages of the longest cached beginning of `tokens`, whole pages only, each held once more. Keys and values depend on what made
+  // them beside the tokens, the adapter: texts of different `owner` share nothing.
+  std::vector<int64_t> match(std::span<const int32_t> tokens, int64_t owner = 0);
   // n pages held once, evicting cached ones that nobody holds, oldest first; empty when there are not enough.
   std::vector<int64_t> take(int64_t n);
   // Makes page `index` of a request's pages findable: it holds the keys of tokens[64 * index, 64 * (index + 1)). Nothing happens when
   // an equal page is cached already.
-  void publish(std::span<const int32_t> tokens, int64_t index, int64_t page);
+  void publish(std::span<const int32_t> tokens, int64_t index, int64_t page, int64_t owner = 0);
   void release(std::span<const int64_t> pages);
 
   int64_t total() const { return static_cast<int64_t>(holders_.size()) - 1; }
@@ -33,7 +34,7 @@ class PagePool {
   int64_t cached() const { return static_cast<int64_t>(by_hash_.size()); }
 
  private:
-  static std::vector<uint64_t> chain(std::span<const int32_t> tokens, int64_t pages);
+  static std::vector<uint64_t> chain(std::span<const int32_t> tokens, int64_t pages, int64_t owner);
   void hold(int64_t page);
 
   std::vector<int64_t> free_;

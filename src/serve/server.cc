@@ -6,9 +6,11 @@
 #include <csignal>
 #include <cstdio>
 #include <memory>
+#include <set>
 
 #include "base/env.h"
 #include "base/log.h"
+#include "models/adapters.h"
 #include "models/folder.h"
 #include "models/inference.h"
 #include "net/http_server.h"
@@ -53,13 +55,13 @@ std::string served_name(const ServerOptions& o, const models::LoadedModel& model
   return name;
 }
 
-// A model with its name and engine; they stay where they are.
+// A model with its engine, and the names that requests reach it by: its own, then its adapters'. They stay where they are.
 struct Place {
-  Place(std::string called, models::LoadedModel loaded) : name(std::move(called)), model(std::move(loaded)) {}
-  const std::string name;
+  Place(std::string called, models::LoadedModel loaded) : names({std::move(called)}), model(std::move(loaded)) {}
+  std::vector<std::string> names;
   models::LoadedModel model;
   std::unique_ptr<Engine> engine;
-  std::unique_ptr<ServedModel> served;
+  std::vector<std::unique_ptr<ServedModel>> served;  // by names
 };
 using Places = std::vector<std::unique_ptr<Place>>;
 
@@ -68,6 +70,19 @@ Result<std::pair<std::string, std::string>> named_dir(const std::string& text, c
   const size_t at = text.find('=');
   if (at == std::string::npos || at == 0 || at + 1 == text.size()) return invalid_argument("{} {}: NAME=DIR is expected", option, text);
   return std::pair(text.substr(0, at), text.substr(at + 1));
+}
+
+struct NamedAdapters {
+  std::vector<std::string> names, dirs;
+};
+Result<NamedAdapters> adapters_of(const ServerOptions& o) {
+  NamedAdapters out;
+  for (const std::string& text : o.adapters) {
+    BGL_ASSIGN(auto named, named_dir(text, "--adapter"));
+    out.names.push_back(std::move(named.first));
+    out.dirs.push_back(std::move(named.second));
+  }
+  return out;
 }
 
 // Refuses what does not fit before any of it is loaded.
@@ -83,32 +98,39 @@ Status check_memory(const ServerOptions& o) {
     BGL_ASSIGN(needs.emplace_back(), models::inference_need(path, o.weights));
     for (models::MemoryItem& item : engine_need(needs.back().config, o.engine)) engines.push_back(std::move(item));
   }
+  BGL_ASSIGN(const auto adapters, adapters_of(o));
+  if (!adapters.dirs.empty()) {
+    BGL_ASSIGN(const int64_t bytes, models::adapters_bytes(adapters.dirs));
+    engines.push_back({fmt::format("of {} adapters", adapters.dirs.size()), bytes});
+  }
   return models::check_fits(needs, std::move(engines), kSmallerEngine);
+}
+
+Status names_differ(const Places& places) {
+  std::set<std::string> seen;
+  for (const auto& p : places) {
+    for (const std::string& name : p->names) {
+      if (!seen.insert(name).second) return invalid_argument("two models are called '{}': give one another name", name);
+    }
+  }
+  return Status();
 }
 
 Result<Places> load_all(const ServerOptions& o) {
   BGL_TRY(check_memory(o));
   Places out;
-  const auto add = [&](const std::string& name, models::LoadedModel model) {
-    for (const auto& p : out) {
-      if (p->name == name) return invalid_argument("two models are called '{}': give one another name", name);
-    }
-    out.push_back(std::make_unique<Place>(name, std::move(model)));
-    return Status();
-  };
   BGL_ASSIGN(models::LoadedModel first, models::load_for_inference(o.model, o.tokenizer, o.weights));
   const std::string name = served_name(o, first);
-  BGL_TRY(add(name, std::move(first)));
-  for (const std::string& text : o.adapters) {
-    BGL_ASSIGN(const auto named, named_dir(text, "--adapter"));
-    BGL_ASSIGN(models::LoadedModel adapted, models::load_adapted(o.model, named.second, o.tokenizer, o.weights));
-    BGL_TRY(add(named.first, std::move(adapted)));
-  }
+  out.push_back(std::make_unique<Place>(name, std::move(first)));
+  BGL_ASSIGN(const auto adapters, adapters_of(o));
+  BGL_TRY(models::load_adapters(*out[0]->model.model, o.model, adapters.dirs));
+  out[0]->names.insert(out[0]->names.end(), adapters.names.begin(), adapters.names.end());
   for (const std::string& text : o.more_models) {
     BGL_ASSIGN(const auto named, named_dir(text, "--also"));
     BGL_ASSIGN(models::LoadedModel model, models::load_for_inference(named.second, "", o.weights));
-    BGL_TRY(add(named.first, std::move(model)));
+    out.push_back(std::make_unique<Place>(named.first, std::move(model)));
   }
+  BGL_TRY(names_differ(out));
   return out;
 }
 
@@ -117,8 +139,12 @@ Status start_all(const Places& places, EngineOptions options, std::mutex& turn) 
   if (places.size() > 1) options.turn = &turn;
   for (const auto& p : places) {
     BGL_ASSIGN(p->engine, Engine::create(*p->model.model, options));
-    p->served = std::make_unique<ServedModel>(p->name, p->model, *p->engine);
-    if (p->model.tokenizer && !p->served->chat().status().ok()) log_warn("chats with {} will be refused: {}", p->name, p->served->chat().status().message());
+    for (const std::string& name : p->names) {
+      const auto adapter = static_cast<int64_t>(p->served.size());
+      p->served.push_back(std::make_unique<ServedModel>(name, p->model, *p->engine, adapter, adapter > 0 ? p->served[0].get() : nullptr));
+    }
+    const ServedModel& base = *p->served[0];
+    if (p->model.tokenizer && !base.chat().status().ok()) log_warn("chats with {} will be refused: {}", base.name(), base.chat().status().message());
   }
   return Status();
 }
@@ -131,7 +157,9 @@ Status run_server(const ServerOptions& o) {
   BGL_ASSIGN(const Places places, load_all(o));
   BGL_TRY(start_all(places, o.engine, turn));
   std::vector<const ServedModel*> all;
-  for (const auto& p : places) all.push_back(p->served.get());
+  for (const auto& p : places) {
+    for (const auto& served : p->served) all.push_back(served.get());
+  }
   std::unique_ptr<RequestTrace> trace;
   if (!o.trace.empty()) {
     BGL_ASSIGN(trace, RequestTrace::create(o.trace));
@@ -146,7 +174,7 @@ Status run_server(const ServerOptions& o) {
   BGL_ASSIGN(const auto server, net::HttpServer::start(http, [&api](net::HttpRequest request, std::shared_ptr<net::Responder> responder) {
     api.handle(std::move(request), std::move(responder));
   }));
-  for (const auto& p : places) std::fprintf(stderr, "%s: %s\n", p->name.c_str(), models::weights_text(*p->model.model).c_str());
+  for (const auto& p : places) std::fprintf(stderr, "%s: %s\n", p->names[0].c_str(), models::weights_text(*p->model.model).c_str());
   std::fprintf(stderr, "room for %d connections\n", http.max_connections);
   std::string names;
   for (const ServedModel* m : all) names += (names.empty() ? "" : ", ") + m->name();
@@ -154,12 +182,12 @@ Status run_server(const ServerOptions& o) {
   std::fflush(stdout);
   const int received = wait_for_signal();
   int64_t in_work = 0;
-  for (const ServedModel* m : all) in_work += m->engine().stats().running + m->engine().stats().waiting;
+  for (const auto& p : places) in_work += p->engine->stats().running + p->engine->stats().waiting;
   std::fprintf(stderr, "%s: no new requests; %lld in work end first\n", received == SIGTERM ? "SIGTERM" : "SIGINT", static_cast<long long>(in_work));
   api.set_draining();
   bool done = true;
   const double end = 1e-9 * static_cast<double>(real_env().now_ns()) + o.drain_seconds;
-  for (const ServedModel* m : all) done = m->engine().drain(std::max(0.0, end - 1e-9 * static_cast<double>(real_env().now_ns()))) && done;
+  for (const auto& p : places) done = p->engine->drain(std::max(0.0, end - 1e-9 * static_cast<double>(real_env().now_ns()))) && done;
   server->stop(done ? 2000 : 0);
   return done ? Status() : make_status(Code::kUnavailable, "requests were still in work after {} s and were broken off", o.drain_seconds);
 }

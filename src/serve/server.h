@@ -17,7 +17,7 @@ struct ServerOptions {
   int port = 8000;
   std::string api_key;
   int drain_seconds = 30;
-  // NAME=DIR: more models served beside the first, under that name. An adapter is added to the first one's weights (models/folder.h).
+  // NAME=DIR: more models served beside the first, under that name. An adapter goes with the first one, whose weights it shares (models/adapters.h).
   std::vector<std::string> adapters, more_models;
   std::string trace;  // a file for the spans of every request (request_trace.h), or empty
   EngineOptions engine;

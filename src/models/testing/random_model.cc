@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "models/adapters.h"
+
 namespace bgl::models::testing {
 namespace {
 
@@ -116,7 +118,7 @@ std::vector<int64_t> some_tokens(int64_t count, int64_t vocab) {
   return out;
 }
 
-std::vector<float> stepped_logits(Model& model, const std::vector<int64_t>& ids) {
+std::vector<float> stepped_logits(Model& model, const std::vector<int64_t>& ids, int64_t adapter) {
   ops::NoGrad no_grad;
   const auto n = static_cast<int64_t>(ids.size()), pages_each = (n + 63) / 64;
   std::vector<int64_t> table;  // the last page first, page 0 left alone
@@ -138,7 +140,8 @@ std::vector<float> stepped_logits(Model& model, const std::vector<int64_t>& ids)
     const int64_t m = to - from;
     const PagedStep step{Tensor::from_vector(id, {m}),     Tensor::from_vector(position, {m}),
                          Tensor::from_vector(slot, {m}),   Tensor::from_vector(pages, {m, pages_each}),
-                         Tensor::from_vector(length, {m}), Tensor::from_vector(row, {m})};
+                         Tensor::from_vector(length, {m}), Tensor::from_vector(row, {m}),
+                         adapter_rows(model, std::vector<int64_t>(static_cast<size_t>(m), adapter))};
     const auto logits = model.step(step, cache).to_vector();
     out.insert(out.end(), logits.begin(), logits.end());
   }

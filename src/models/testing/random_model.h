@@ -28,6 +28,7 @@ std::unique_ptr<Model> random_model(const ModelConfig& config, uint64_t seed);
 std::vector<int64_t> some_tokens(int64_t count, int64_t vocab);
 
 // Logits [T, V] over the paged cache: the tokens go through in pieces of changing length, their pages in no order.
-std::vector<float> stepped_logits(Model& model, const std::vector<int64_t>& ids);
+// `adapter`: of the model's, whose the tokens are; 0: the base's.
+std::vector<float> stepped_logits(Model& model, const std::vector<int64_t>& ids, int64_t adapter = 0);
 
 }  // namespace bgl::models::testing
