@@ -205,16 +205,12 @@ IndexHit find_in_page(const IndexShape& shape, std::string_view page, uint64_t k
   return count == 0 ? IndexHit{} : view.records(found, count);
 }
 
-IndexHit record_at(const IndexShape& shape, std::string_view pages, uint64_t rank) {
-  const auto first_rank = [pages](uint64_t page) { return get_int<uint64_t>(pages.data() + page * kIndexPageBytes + 8); };
-  // The last page that begins at or before the rank; the empty ones before it begin at the same.
-  uint64_t low = 0, high = shape.pages();
-  while (high - low > 1) {
-    const uint64_t middle = (low + high) / 2;
-    (first_rank(middle) <= rank ? low : high) = middle;
-  }
-  const PageView view(shape, pages.substr(low * kIndexPageBytes, kIndexPageBytes), low * shape.buckets_per_page);
-  return view.records(rank - first_rank(low), 1);
+PageRanks page_ranks(std::string_view page) {
+  return {get_int<uint64_t>(page.data() + 8), get_int<uint16_t>(page.data() + 24)};
+}
+
+IndexHit record_in_page(const IndexShape& shape, std::string_view page, uint64_t number, uint64_t rank) {
+  return PageView(shape, page, number * shape.buckets_per_page).records(rank - page_ranks(page).first, 1);
 }
 
 Status check_index_page(std::string_view page, uint64_t number) {

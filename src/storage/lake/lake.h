@@ -5,7 +5,7 @@
 //   DIR/MANIFEST            the list of segments and the name of the log (manifest.h), swapped atomically
 //   DIR/log-N.bgl           the active log (log.h)
 //   DIR/segment-N.bgl       records in hash order, index, footer (segment.h)
-//   DIR/names-N.bgl         the segment's paths, sorted, front-coded (names.h)
+//   DIR/names-N.bgl         a part of the paths of the segment's run, sorted, front-coded (names.h)
 //   DIR/snapshots/NAME      a manifest kept under a name
 //   DIR/LOCK                held by the one writer; names it
 //
@@ -42,6 +42,9 @@ struct LakeOptions {
   // When this many runs of one tier have come together they are merged into one run of the next, so that a file is looked for
   // in few places; 0: never.
   int64_t merge_runs = 8;
+  // For the indexes of segments, about 2 bytes a file. Where they take more, a look-up in a segment whose index found no room
+  // reads a page of 4 KiB first.
+  int64_t index_memory_bytes = int64_t{4} << 30;
   // Reads the lake as it was at this snapshot. Not with `write`.
   std::string snapshot = {};
 };

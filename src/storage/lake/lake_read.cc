@@ -94,49 +94,24 @@ Result<std::vector<LakeEntry>> LakeImpl::ls(std::string_view prefix) {
   return entries;
 }
 
-// Merges the sorted names of all segments and the log; of equal paths the newest source's is told.
+// Merges the sorted names of the runs and the log; of equal paths the newest source's is told.
 Status LakeImpl::ls_each(std::string_view prefix, const std::function<Status(const LakeEntry&)>& fn) {
-  std::vector<std::unique_ptr<NamesReader>> readers;
-  for (const SegmentRow& row : segments_.rows()) {
-    BGL_ASSIGN(auto reader, NamesReader::open(store_, dir_, row, prefix));
-    readers.push_back(std::move(reader));
-  }
+  BGL_ASSIGN(const auto sealed, NamesWalk::open(store_, dir_, segments_.rows(), prefix));
   auto log = log_files_.lower_bound(prefix);
-  // Heap of readers: the least path on top, of equal ones the newest.
-  const auto later = [&readers](size_t a, size_t b) {
-    const int order = readers[a]->entry().path.compare(readers[b]->entry().path);
-    return order != 0 ? order > 0 : a < b;
-  };
-  std::vector<size_t> heap;
-  const auto push = [&](size_t i) {
-    if (!readers[i]->valid() || readers[i]->entry().path.compare(0, prefix.size(), prefix) != 0) return;
-    heap.push_back(i);
-    std::push_heap(heap.begin(), heap.end(), later);
-  };
-  for (size_t i = 0; i < readers.size(); ++i) push(i);
   while (true) {
-    const bool in_log = log != log_files_.end() && log->first.compare(0, prefix.size(), prefix) == 0;
-    if (heap.empty() && !in_log) return {};
-    const bool log_first = in_log && (heap.empty() || log->first <= readers[heap.front()]->entry().path);
-    LakeEntry entry;
-    bool deleted = false;
+    const bool in_log = log != log_files_.end() && log->first.starts_with(prefix);
+    if (!sealed->valid() && !in_log) return {};
+    const bool log_first = in_log && (!sealed->valid() || log->first <= sealed->entry().path);
+    const bool is_same = log_first && sealed->valid() && log->first == sealed->entry().path;
     if (log_first) {
-      deleted = log->second.deleted;
-      entry = lake_entry(log->first, log->second.content_bytes, log->second.content_hash);
+      const LogEntry& entry = log->second;
+      if (!entry.deleted) BGL_TRY(fn(lake_entry(log->first, entry.content_bytes, entry.content_hash)));
       ++log;
-    } else {
-      const NameEntry& name = readers[heap.front()]->entry();
-      deleted = name.deleted;
-      entry = lake_entry(name.path, name.content_bytes, name.content_hash);
+    } else if (!sealed->entry().deleted) {
+      const NameEntry& entry = sealed->entry();
+      BGL_TRY(fn(lake_entry(entry.path, entry.content_bytes, entry.content_hash)));
     }
-    while (!heap.empty() && readers[heap.front()]->entry().path == entry.path) {
-      const size_t top = heap.front();
-      std::pop_heap(heap.begin(), heap.end(), later);
-      heap.pop_back();
-      BGL_TRY(readers[top]->next());
-      push(top);
-    }
-    if (!deleted) BGL_TRY(fn(entry));
+    if (is_same || !log_first) BGL_TRY(sealed->next());
   }
 }
 
@@ -215,10 +190,10 @@ Result<LakeStat> LakeImpl::stat() {
 Status LakeImpl::verify(const std::function<void(int64_t, int64_t)>& progress) {
   const int64_t total = disk_bytes();
   int64_t done = 0;
-  for (size_t i = 0; i < segments_.size(); ++i) {
-    SegmentReader& segment = segments_.reader(i);
-    BGL_TRY(verify_segment(segment, done, total, progress));
-    done += segment.row().segment_bytes + segment.row().names_bytes;
+  for (const SegmentTable::Run& run : segments_.runs()) {
+    const auto rows = std::span(segments_.rows()).subspan(run.begin, run.end - run.begin);
+    BGL_TRY(verify_run(rows, done, total, progress));
+    for (const SegmentRow& row : rows) done += row.segment_bytes + row.names_bytes;
   }
   BGL_TRY(verify_replaced());
   if (options_.snapshot.empty()) BGL_TRY(verify_snapshots());
@@ -227,42 +202,49 @@ Status LakeImpl::verify(const std::function<void(int64_t, int64_t)>& progress) {
   return {};
 }
 
-// Beside the two files' own checksums: names and records tell of the same files. Sums do not depend on the order.
-Status LakeImpl::verify_segment(SegmentReader& segment, int64_t before, int64_t total,
-                                const std::function<void(int64_t, int64_t)>& progress) {
+// Beside the files' own checksums: a run's names and records tell of the same files. Sums do not depend on the order.
+Status LakeImpl::verify_run(std::span<const SegmentRow> rows, int64_t before, int64_t total,
+                            const std::function<void(int64_t, int64_t)>& progress) {
   const auto mix = [](std::string_view path, const auto& facts) {
     const auto bytes = static_cast<uint64_t>(facts.deleted ? -1 : facts.content_bytes);
     return hash64(path, facts.content_hash.low ^ facts.content_hash.high ^ bytes);
   };
   uint64_t records = 0, names = 0;
-  int64_t read = 0, files = 0;
-  BGL_TRY(segment.verify(
-      [&](int64_t bytes) {
-        read += bytes;
-        if (progress) progress(before + read, total);
-      },
-      [&](const RecordHead& head) { records += mix(head.path, head); }));
-  BGL_ASSIGN(auto reader, NamesReader::open(store_, dir_, segment.row(), ""));
-  for (; reader->valid(); ++files) {
-    names += mix(reader->entry().path, reader->entry());
-    BGL_TRY(reader->next());
+  int64_t read = 0, files = 0, named = 0;
+  for (const SegmentRow& row : rows) {
+    SegmentReader segment(store_, dir_, row);
+    BGL_TRY(segment.verify(
+        [&](int64_t bytes) {
+          read += bytes;
+          if (progress) progress(before + read, total);
+        },
+        [&](const RecordHead& head) { records += mix(head.path, head); }));
+    files += row.files;
   }
-  if (names == records && files == segment.row().files) return {};
-  return data_loss("{}/{} and {} do not tell of the same files", dir_, names_key(segment.row().id),
-                   segment_key(segment.row().id));
+  for (const SegmentRow& row : rows) {
+    BGL_ASSIGN(auto reader, NamesReader::open(store_, dir_, row, ""));
+    for (; reader->valid(); ++named) {
+      names += mix(reader->entry().path, reader->entry());
+      BGL_TRY(reader->next());
+    }
+  }
+  if (names == records && files == named) return {};
+  const auto range = [&](auto key) { return rows.size() == 1 ? key(rows[0].id) : key(rows[0].id) + " to " + key(rows.back().id); };
+  return data_loss("{}/{} and {} do not tell of the same files", dir_, range(names_key), range(segment_key));
 }
 
-// The segments that only snapshots need.
+// The runs that only snapshots need: a run is in a manifest whole or not at all.
 Status LakeImpl::verify_snapshots() {
   std::set<int64_t> checked;
-  for (const SegmentRow& row : segments_.rows()) checked.insert(row.id);
+  for (const SegmentTable::Run& run : segments_.runs()) checked.insert(segments_.rows()[run.begin].run);
   BGL_ASSIGN(const auto names, snapshot_names());
   for (const std::string& name : names) {
     BGL_ASSIGN(const auto rows, read_snapshot(name));
-    for (const SegmentRow& row : rows) {
-      if (!checked.insert(row.id).second) continue;
-      SegmentReader segment(store_, dir_, row);
-      BGL_TRY(verify_segment(segment, 0, 0, {}));
+    for (size_t begin = 0; begin < rows.size();) {
+      size_t end = begin + 1;
+      while (end < rows.size() && rows[end].run == rows[begin].run) ++end;
+      if (checked.insert(rows[begin].run).second) BGL_TRY(verify_run(std::span(rows).subspan(begin, end - begin), 0, 0, {}));
+      begin = end;
     }
   }
   return {};

@@ -84,13 +84,23 @@ std::string random_path(Rng& rng, int64_t space) {
   return path;
 }
 
+// Seals and merges often; every other one without room for an index.
+LakeOptions small_writer(uint64_t seed) {
+  return {.write = true,
+          .create = true,
+          .segment_files = 40,
+          .segment_bytes = 20000,
+          .merge_runs = 3,
+          .index_memory_bytes = seed % 2 == 0 ? 0 : int64_t{1} << 30};
+}
+
 TEST(Lake, AgreesWithAMapThroughPutsSealsMergesAndReopens) {
   for (uint64_t seed = 1; seed <= 6; ++seed) {
     SCOPED_TRACE(seed);
     sim::SimEnv env(seed);
     Rng rng{seed};
     Model model;
-    const LakeOptions options{.write = true, .create = true, .segment_files = 40, .segment_bytes = 20000, .merge_runs = 3};
+    const LakeOptions options = small_writer(seed);
     auto lake = must_open(env, options);
     for (int step = 0; step < 120; ++step) {
       std::map<std::string, std::optional<std::string>> batch;

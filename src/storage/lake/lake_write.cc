@@ -4,6 +4,13 @@
 
 namespace bgl::storage {
 
+namespace {
+
+// A removal of what was never sealed, or is sealed as removed, leaves nothing.
+bool is_sealed(const LogEntry& entry) { return !entry.deleted || entry.replaced.is_live(); }
+
+}  // namespace
+
 Status LakeImpl::check_path(std::string_view path) const {
   if (path.empty()) return invalid_argument("lake {}: a file needs a path", dir_);
   if (static_cast<int64_t>(path.size()) > kMaxPathBytes) {
@@ -76,19 +83,16 @@ Result<LakeCommit> LakeImpl::commit() {
   return done;
 }
 
-// The log's files and tombstones in hash order as one segment with its names. A removal of what was never sealed, or is sealed
-// as removed, leaves nothing.
+// The log's files and tombstones in hash order as one segment with its names.
 Result<std::optional<SegmentRow>> LakeImpl::write_log_segment() {
   using Entry = std::map<std::string, LogEntry, std::less<>>::value_type;
   std::vector<std::pair<Hash128, const Entry*>> order;
-  std::vector<NameEntry> names;
   std::vector<RecordRef> supersedes;
   int64_t superseded_bytes = 0, revived = 0, bytes = 0;
   for (const Entry& file : log_files_) {
     const auto& [path, entry] = file;
-    if (entry.deleted && !entry.replaced.is_live()) continue;
+    if (!is_sealed(entry)) continue;
     order.emplace_back(path_key(path), &file);
-    names.push_back({path, entry.content_bytes, entry.content_hash, entry.deleted});
     bytes += record_bytes(static_cast<int64_t>(path.size()), entry.content_bytes);
     if (entry.replaced.ref.segment == 0) continue;
     supersedes.push_back(entry.replaced.ref);
@@ -109,8 +113,16 @@ Result<std::optional<SegmentRow>> LakeImpl::write_log_segment() {
   BGL_ASSIGN(SegmentRow row, writer->finish(supersedes, superseded_bytes));
   row.run = row.id;
   row.revived = revived;
-  BGL_TRY(write_names(store_, std::move(names), row));
+  BGL_TRY(write_log_names(row));
   return std::optional(row);
+}
+
+Status LakeImpl::write_log_names(SegmentRow& row) {
+  BGL_ASSIGN(const auto names, NamesWriter::create(store_, row.id));
+  for (const auto& [path, entry] : log_files_) {
+    if (is_sealed(entry)) BGL_TRY(names->add({path, entry.content_bytes, entry.content_hash, entry.deleted}));
+  }
+  return names->finish(row);
 }
 
 // Everything the next manifest names is on disk before the manifest is swapped; the old log goes after. A stop between leaves

@@ -136,5 +136,25 @@ TEST(LakeManifest, RoundTripAndDamage) {
   }
 }
 
+// A lake of the version before is read: its runs have the names of each segment beside it.
+TEST(LakeManifest, ReadsTheVersionBefore) {
+  std::string text =
+      R"({"columns":["id","run","tier","files","bytes","tombstones","supersedes","revived","superseded_bytes","prefix_bits",)"
+      R"("prefix","segment_bytes","names_bytes","index_bytes","segment_check","names_check"],"format":"bgl lake","log":5,)"
+      R"("next_id":6,"segments":1,"version":2})"
+      "\n"
+      R"([2,2,0,3,14,0,0,0,0,0,0,8320,166,4096,"d2080a3a9fc9f231f9a3738fc4da2d78","dbd82266add56603c5aad1e859ef5e47"])"
+      "\n";
+  text += "{\"check\":\"" + hash128_hex(text) + "\"}\n";
+  std::vector<SegmentRow> rows;
+  const auto manifest = parse_manifest(text, "M", rows);
+  ASSERT_TRUE(manifest.ok()) << manifest.status().message();
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_EQ(rows[0].index_bytes, 4096);
+  EXPECT_EQ(rows[0].run_names, 0);
+  ASSERT_TRUE(parse_manifest(write_manifest(*manifest, rows), "M", rows).ok());
+  EXPECT_EQ(rows[0].run_names, 0);
+}
+
 }  // namespace
 }  // namespace bgl::storage

@@ -10,7 +10,8 @@ namespace {
 using nlohmann::json;
 
 constexpr std::string_view kFormatName = "bgl lake";
-constexpr int kVersion = 2;
+constexpr int kVersion = 3;
+constexpr int kOldestVersion = 2;
 constexpr std::string_view kCheckStart = "{\"check\":\"";
 
 // A column of a row: a number, or a checksum as 32 hex digits.
@@ -19,7 +20,7 @@ struct Column {
   int64_t SegmentRow::*number = nullptr;
   Hash128 SegmentRow::*hash = nullptr;
 };
-constexpr Column kColumns[] = {
+constexpr Column kAllColumns[] = {
     {"id", &SegmentRow::id},
     {"run", &SegmentRow::run},
     {"tier", &SegmentRow::tier},
@@ -36,18 +37,23 @@ constexpr Column kColumns[] = {
     {"index_bytes", &SegmentRow::index_bytes},
     {"segment_check", nullptr, &SegmentRow::segment_check},
     {"names_check", nullptr, &SegmentRow::names_check},
+    {"run_names", &SegmentRow::run_names},
 };
+constexpr size_t kColumnsOfVersion2 = 16;
 
-json head_json(const Manifest& manifest, size_t segments) {
-  json columns = json::array();
-  for (const Column& column : kColumns) columns.push_back(column.name);
-  return {{"format", kFormatName},  {"version", kVersion},  {"next_id", manifest.next_id},
-          {"log", manifest.log_id}, {"segments", segments}, {"columns", columns}};
+std::span<const Column> columns_of(int version) {
+  return std::span(kAllColumns).first(version == 2 ? kColumnsOfVersion2 : std::size(kAllColumns));
+}
+
+json column_names(int version) {
+  json names = json::array();
+  for (const Column& column : columns_of(version)) names.push_back(column.name);
+  return names;
 }
 
 void append_row(std::string& text, const SegmentRow& row) {
   char before = '[';
-  for (const Column& column : kColumns) {
+  for (const Column& column : kAllColumns) {
     text += std::exchange(before, ',');
     if (column.number) {
       fmt::format_to(std::back_inserter(text), "{}", row.*column.number);
@@ -74,9 +80,10 @@ bool take_number(std::string_view& line, T& value, int base = 10, size_t digits 
 }
 
 // A row is read by hand: a manifest of 10^6 rows is read at every open.
-bool parse_row(std::string_view line, SegmentRow& row) {
+bool parse_row(std::string_view line, std::span<const Column> columns, SegmentRow& row) {
+  row.run_names = 0;
   char before = '[';
-  for (const Column& column : kColumns) {
+  for (const Column& column : columns) {
     if (!take(line, std::exchange(before, ','))) return false;
     if (column.number) {
       if (!take_number(line, row.*column.number)) return false;
@@ -96,13 +103,16 @@ bool is_sane(const SegmentRow& row) {
                       row.supersedes >= 0 && row.revived >= 0 && row.revived <= row.supersedes;
   const bool sizes = row.segment_bytes >= 0 && row.names_bytes >= 0 && row.index_bytes >= 0;
   const bool prefix = row.prefix_bits >= 0 && row.prefix_bits < 63 && row.prefix >= 0 && row.prefix >> row.prefix_bits == 0;
-  return row.id > 0 && counts && sizes && prefix;
+  const bool forms = row.run_names == 0 || row.run_names == 1;
+  return row.id > 0 && counts && sizes && prefix && forms;
 }
 
 }  // namespace
 
 std::string write_manifest(const Manifest& manifest, std::span<const SegmentRow> rows) {
-  std::string text = head_json(manifest, rows.size()).dump() + "\n";
+  const json head = {{"format", kFormatName},  {"version", kVersion},     {"next_id", manifest.next_id},
+                     {"log", manifest.log_id}, {"segments", rows.size()}, {"columns", column_names(kVersion)}};
+  std::string text = head.dump() + "\n";
   text.reserve(text.size() + 256 * rows.size());
   for (const SegmentRow& row : rows) append_row(text, row);
   return text + std::string(kCheckStart) + hash128_hex(text) + "\"}\n";
@@ -120,22 +130,24 @@ Result<Manifest> parse_manifest(std::string_view text, const std::string& where,
   size_t at = std::min(checked.find('\n'), checked.size());
   const json head = json::parse(checked.substr(0, at), nullptr, false);
   if (!head.is_object() || head.value("format", json()) != kFormatName) return damaged("it is not a lake's manifest");
-  if (head.value("version", json()) != kVersion) {
-    return make_status(Code::kUnimplemented, "{}: version {} of the lake; this program reads version {}", where,
-                       head.value("version", json()).dump(), kVersion);
+  const json version = head.value("version", json());
+  if (version != kVersion && version != kOldestVersion) {
+    return make_status(Code::kUnimplemented, "{}: version {} of the lake; this program reads versions {} and {}", where,
+                       version.dump(), kOldestVersion, kVersion);
   }
+  const std::span<const Column> columns = columns_of(version.get<int>());
   Manifest manifest;
   for (const char* number : {"next_id", "log", "segments"}) {
     if (!head.value(number, json()).is_number_unsigned()) return damaged(fmt::format("\"{}\" is not a number", number));
   }
   manifest.next_id = head["next_id"];
   manifest.log_id = head["log"];
-  if (head.value("columns", json()) != head_json({}, 0)["columns"]) return damaged("its columns are not those of this version");
+  if (head.value("columns", json()) != column_names(version.get<int>())) return damaged("its columns are not those of this version");
   rows.clear();
   for (++at; at < checked.size();) {
     const size_t end = std::min(checked.find('\n', at), checked.size());
     SegmentRow row;
-    if (!parse_row(checked.substr(at, end - at), row) || !is_sane(row))
+    if (!parse_row(checked.substr(at, end - at), columns, row) || !is_sane(row))
       return damaged(fmt::format("the row at byte {} is not as written", at));
     rows.push_back(row);
     at = end + 1;

@@ -82,9 +82,7 @@ class RunWriter {
                                                          .expected_files = files_,
                                                          .expected_bytes = bytes_}));
     }
-    const RecordHead& head = record.head();
-    names_.push_back({std::string(head.path), head.content_bytes, head.content_hash, head.deleted});
-    return writer_->add(key, head, record.content());
+    return writer_->add(key, record.head(), record.content());
   }
 
   // The first segment carries what the run replaces outside itself.
@@ -95,8 +93,6 @@ class RunWriter {
     BGL_ASSIGN(SegmentRow row, writer_->finish(rows_.empty() ? supersedes_ : std::vector<RecordRef>(), 0));
     row.run = first_id_;
     row.tier = tier_;
-    BGL_TRY(write_names(store_, std::move(names_), row));
-    names_.clear();
     writer_.reset();
     rows_.push_back(row);
     return {};
@@ -111,7 +107,6 @@ class RunWriter {
   int64_t files_, bytes_;
   uint64_t prefix_ = 0;
   std::unique_ptr<SegmentWriter> writer_;
-  std::vector<NameEntry> names_;
   std::vector<RecordRef> supersedes_;
   std::vector<SegmentRow> rows_;
 };
@@ -242,7 +237,40 @@ Result<std::vector<SegmentRow>> LakeImpl::write_merged(size_t start, int64_t tie
     out.rows()[0].superseded_bytes = in.superseded_bytes - dropped.content_bytes;
     out.rows()[0].revived = in.revived - dropped.tombstones;
   }
+  BGL_TRY(write_merged_names(start, out.rows()));
   return out.rows();
+}
+
+// The same files as write_merged() kept, by the same rules: of equal paths the newest, and a tombstone where it hides something.
+Status LakeImpl::write_merged_names(size_t start, std::vector<SegmentRow>& merged) {
+  int64_t files = 0;
+  for (const SegmentRow& row : merged) files += row.files;
+  const auto parts = static_cast<int64_t>(merged.size());
+  BGL_ASSIGN(const auto walk, NamesWalk::open(store_, dir_, std::span(segments_.rows()).subspan(start), ""));
+  std::unique_ptr<NamesWriter> writer;
+  int64_t part = 0, written = 0;
+  while (walk->valid()) {
+    const NameEntry& entry = walk->entry();
+    bool is_needed = true;
+    if (entry.deleted) {
+      BGL_ASSIGN(is_needed, lies_before(start, path_key(entry.path)));
+    }
+    if (is_needed) {
+      if (part == parts) break;
+      if (!writer) {
+        BGL_ASSIGN(writer, NamesWriter::create(store_, merged[static_cast<size_t>(part)].id));
+      }
+      BGL_TRY(writer->add(entry));
+      if (++written == files * (part + 1) / parts) {
+        BGL_TRY(writer->finish(merged[static_cast<size_t>(part++)]));
+        writer.reset();
+      }
+    }
+    BGL_TRY(walk->next());
+  }
+  if (part == parts && !walk->valid()) return {};
+  return data_loss("{}: the names of {} and later do not tell of the same files as the segments; bgl verify {} says where", dir_,
+                   segment_key(segments_.rows()[start].id), dir_);
 }
 
 Status LakeImpl::remove_old_garbage() {

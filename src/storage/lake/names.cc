@@ -46,40 +46,50 @@ void append_entry(std::string& raw, std::string_view before, const NameEntry& en
 
 }  // namespace
 
-Status write_names(ObjectStore& store, std::vector<NameEntry> entries, SegmentRow& row) {
-  std::sort(entries.begin(), entries.end(), [](const NameEntry& a, const NameEntry& b) { return a.path < b.path; });
-  BGL_ASSIGN(auto out, store.create(names_key(row.id)));
-  BGL_TRY(out->append(kNamesMagic));
-  uint64_t at = 8, blocks = 0;
-  std::string directory;
-  for (size_t i = 0; i < entries.size();) {
-    const std::string& first = entries[i].path;
-    std::string raw;
-    std::string_view before;
-    for (; i < entries.size() && raw.size() < kBlockRaw; ++i) {
-      append_entry(raw, before, entries[i]);
-      before = entries[i].path;
-    }
-    const std::string frame = compress(raw);
-    put_varint(directory, first.size());
-    directory += first;
-    put_varint(directory, raw.size());
-    put_varint(directory, frame.size());
-    put_int<uint64_t>(directory, hash64(frame));
-    BGL_TRY(out->append(frame));
-    at += frame.size();
-    ++blocks;
-  }
-  const std::string frame = compress(directory);
+Result<std::unique_ptr<NamesWriter>> NamesWriter::create(ObjectStore& store, int64_t id) {
+  std::unique_ptr<NamesWriter> writer(new NamesWriter());
+  writer->id_ = id;
+  BGL_ASSIGN(writer->out_, store.create(names_key(id)));
+  BGL_TRY(writer->out_->append(kNamesMagic));
+  writer->at_ = kNamesMagic.size();
+  return writer;
+}
+
+Status NamesWriter::add(const NameEntry& entry) {
+  if (raw_.size() >= kBlockRaw) BGL_TRY(end_block());
+  if (raw_.empty()) first_ = entry.path;
+  append_entry(raw_, raw_.empty() ? std::string_view() : before_, entry);
+  before_ = entry.path;
+  ++files_;
+  return {};
+}
+
+Status NamesWriter::end_block() {
+  if (raw_.empty()) return {};
+  const std::string frame = compress(raw_);
+  put_varint(directory_, first_.size());
+  directory_ += first_;
+  put_varint(directory_, raw_.size());
+  put_varint(directory_, frame.size());
+  put_int<uint64_t>(directory_, hash64(frame));
+  at_ += frame.size();
+  ++blocks_;
+  raw_.clear();
+  return out_->append(frame);
+}
+
+Status NamesWriter::finish(SegmentRow& row) {
+  BGL_TRY(end_block());
+  const std::string frame = compress(directory_);
   std::string footer = "BGLNAMF1";
-  for (const uint64_t value : {static_cast<uint64_t>(row.id), static_cast<uint64_t>(entries.size()), blocks, at, frame.size(),
-                               directory.size(), hash64(frame)}) {
+  for (const uint64_t value :
+       {static_cast<uint64_t>(id_), files_, blocks_, at_, frame.size(), directory_.size(), hash64(frame)}) {
     put_int<uint64_t>(footer, value);
   }
-  BGL_TRY(out->append(frame));
-  BGL_TRY(out->append(footer));
-  BGL_TRY(out->commit());
-  row.names_bytes = static_cast<int64_t>(at + frame.size() + footer.size());
+  BGL_TRY(out_->append(frame));
+  BGL_TRY(out_->append(footer));
+  BGL_TRY(out_->commit());
+  row.names_bytes = static_cast<int64_t>(at_ + frame.size() + footer.size());
   row.names_check = hash128(footer);
   return {};
 }
@@ -104,6 +114,12 @@ Result<std::unique_ptr<NamesReader>> NamesReader::open(ObjectStore& store, const
     BGL_TRY(reader->next());
   } while (reader->valid() && reader->entry().path < from);
   return reader;
+}
+
+Result<std::string> NamesReader::first_path(ObjectStore& store, const std::string& dir, const SegmentRow& row) {
+  NamesReader reader(store, dir, row);
+  BGL_TRY(reader.load_directory());
+  return reader.blocks_.empty() ? std::string() : reader.blocks_[0].first;
 }
 
 Status NamesReader::load_directory() {

@@ -15,8 +15,12 @@ constexpr int64_t kReadWhole = 1 << 20;
 
 }  // namespace
 
-SegmentReader::SegmentReader(ObjectStore& store, const std::string& dir, SegmentRow row)
-    : store_(store), where_(dir + "/" + segment_key(row.id)), row_(std::move(row)) {}
+SegmentReader::SegmentReader(ObjectStore& store, const std::string& dir, SegmentRow row, IndexBudget* budget)
+    : store_(store), where_(dir + "/" + segment_key(row.id)), row_(std::move(row)), budget_(budget) {}
+
+SegmentReader::~SegmentReader() {
+  if (has_index_ && budget_) budget_->give(row_.index_bytes);
+}
 
 Status SegmentReader::damaged(const std::string& what) const {
   return data_loss("{}: {}; restore this file from a copy", where_, what);
@@ -27,15 +31,46 @@ Status SegmentReader::damaged_record(uint64_t at, const Status& why) const {
   return damaged(fmt::format("record at byte {}: {}", at, why.message()));
 }
 
-Status SegmentReader::load() {
+Status SegmentReader::load_footer() {
   const std::lock_guard lock(mutex_);
-  if (loaded_) return {};
-  BGL_TRY(load_locked());
-  loaded_ = true;
+  if (has_footer_) return {};
+  BGL_TRY(load_footer_locked());
+  has_footer_ = true;
   return {};
 }
 
-Status SegmentReader::load_locked() {
+// False where there is no room for it.
+Result<bool> SegmentReader::load_index() {
+  const std::lock_guard lock(mutex_);
+  if (has_index_) return true;
+  if (budget_ && !budget_->take(row_.index_bytes)) return false;
+  const Status loaded = load_index_locked();
+  if (!loaded.ok() && budget_) budget_->give(row_.index_bytes);
+  BGL_TRY(loaded);
+  has_index_ = true;
+  return true;
+}
+
+Status SegmentReader::load_index_locked() {
+  BGL_ASSIGN(pages_, store_.get_range(segment_key(row_.id), footer_.index_at, row_.index_bytes));
+  for (uint64_t p = 0; p < footer_.shape.pages(); ++p) {
+    const Status page = check_index_page(std::string_view(pages_).substr(p * kIndexPageBytes, kIndexPageBytes), p);
+    if (!page.ok()) return damaged(page.message());
+  }
+  return {};
+}
+
+Result<std::string_view> SegmentReader::page(uint64_t number, std::string& buffer) {
+  BGL_ASSIGN(const bool in_memory, load_index());
+  const auto at = static_cast<int64_t>(number) * kIndexPageBytes;
+  if (in_memory) return std::string_view(pages_).substr(static_cast<size_t>(at), kIndexPageBytes);
+  BGL_ASSIGN(buffer, store_.get_range(segment_key(row_.id), footer_.index_at + at, kIndexPageBytes));
+  const Status fine = check_index_page(buffer, number);
+  if (!fine.ok()) return damaged(fine.message());
+  return std::string_view(buffer);
+}
+
+Status SegmentReader::load_footer_locked() {
   const std::string key = segment_key(row_.id);
   const auto opened = store_.size(key);
   if (opened.status().code() == Code::kNotFound) {
@@ -54,13 +89,7 @@ Status SegmentReader::load_locked() {
   footer_.align = field(64);
   footer_.supersedes_check = field(88);
   footer_.data_check = {field(96), field(104)};
-  BGL_TRY(check_footer(size));
-  BGL_ASSIGN(pages_, store_.get_range(key, footer_.index_at, row_.index_bytes));
-  for (uint64_t p = 0; p < footer_.shape.pages(); ++p) {
-    const Status page = check_index_page(std::string_view(pages_).substr(p * kIndexPageBytes, kIndexPageBytes), p);
-    if (!page.ok()) return damaged(page.message());
-  }
-  return {};
+  return check_footer(size);
 }
 
 // The parts lie one after another, as long as the footer says, and fill the file.
@@ -87,10 +116,11 @@ Result<std::pair<uint64_t, uint64_t>> SegmentReader::place_of(const IndexHit& hi
 
 Result<IndexHit> SegmentReader::locate(const Hash128& key) {
   if (row_.files == 0 || !row_.may_hold(key)) return IndexHit{};
-  BGL_TRY(load());
+  BGL_TRY(load_footer());
   const uint64_t k = index_key(key);
-  const std::string_view page = std::string_view(pages_).substr(footer_.shape.page_of(k) * kIndexPageBytes, kIndexPageBytes);
-  return find_in_page(footer_.shape, page, k);
+  std::string buffer;
+  BGL_ASSIGN(const std::string_view bytes, page(footer_.shape.page_of(k), buffer));
+  return find_in_page(footer_.shape, bytes, k);
 }
 
 // Reads no more of the one candidate than `path` needs. nullopt also where the bytes do not make sense: the caller then looks
@@ -107,7 +137,7 @@ Result<std::optional<SegmentReader::Found>> SegmentReader::read_head(const Index
 }
 
 Result<std::optional<SegmentReader::Found>> SegmentReader::read(const IndexHit& hit, std::string_view path, bool want_content) {
-  BGL_TRY(load());
+  BGL_TRY(load_footer());
   const std::string key = segment_key(row_.id);
   if (!want_content && hit.count == 1) {
     BGL_ASSIGN(auto found, read_head(hit, path));
@@ -155,8 +185,24 @@ Result<std::optional<SegmentReader::Found>> SegmentReader::read(const IndexHit& 
 }
 
 Result<IndexHit> SegmentReader::locate_rank(int64_t rank) {
-  BGL_TRY(load());
-  return record_at(footer_.shape, pages_, static_cast<uint64_t>(rank));
+  BGL_TRY(load_footer());
+  const auto r = static_cast<uint64_t>(rank);
+  const uint64_t pages = footer_.shape.pages();
+  // Keys are hashes, so the page is the one where the rank would be if they lay evenly, or one near it.
+  uint64_t number = r * pages / footer_.shape.buckets;
+  std::string buffer;
+  for (uint64_t tries = 0; tries <= pages && number < pages; ++tries) {
+    BGL_ASSIGN(const std::string_view bytes, page(number, buffer));
+    const PageRanks ranks = page_ranks(bytes);
+    if (r < ranks.first) {
+      --number;
+    } else if (r - ranks.first >= ranks.count) {
+      ++number;
+    } else {
+      return record_in_page(footer_.shape, bytes, number, r);
+    }
+  }
+  return damaged("its index is not as written");
 }
 
 Result<SegmentReader::Record> SegmentReader::read_rank(const IndexHit& hit) {
@@ -181,7 +227,7 @@ Status SegmentReader::for_each(const std::function<Status(int64_t, const RecordH
 }
 
 Result<std::unique_ptr<SegmentCursor>> SegmentReader::cursor() {
-  BGL_TRY(load());
+  BGL_TRY(load_footer());
   return std::unique_ptr<SegmentCursor>(new SegmentCursor(*this));
 }
 
@@ -220,7 +266,7 @@ Result<bool> SegmentCursor::next() {
 Result<std::vector<RecordRef>> SegmentReader::supersedes() {
   std::vector<RecordRef> refs;
   if (row_.supersedes == 0) return refs;
-  BGL_TRY(load());
+  BGL_TRY(load_footer());
   BGL_ASSIGN(const std::string bytes,
              store_.get_range(segment_key(row_.id), footer_.index_at + row_.index_bytes, footer_.supersedes * kRefBytes));
   if (hash64(bytes) != footer_.supersedes_check) return damaged("checksum of the replaced files' list differs");
@@ -232,7 +278,7 @@ Result<std::vector<RecordRef>> SegmentReader::supersedes() {
 
 Status SegmentReader::verify(const std::function<void(int64_t)>& read_bytes,
                              const std::function<void(const RecordHead&)>& seen) {
-  BGL_TRY(load());
+  BGL_TRY(load_footer());
   // First every record by itself, because its message names the file; then the bytes between records.
   BGL_TRY(for_each([&](int64_t rank, const RecordHead& head, std::string_view content) -> Status {
     const Hash128 key = path_key(head.path);

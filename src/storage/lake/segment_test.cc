@@ -29,14 +29,16 @@ class SegmentTest : public ::testing::Test {
     }
     std::sort(order.begin(), order.end());
     auto writer = std::move(SegmentWriter::create(store_, {.id = 7, .expected_files = n, .expected_bytes = bytes})).value();
-    std::vector<NameEntry> names;
     for (const auto& [key, path] : order) {
       const std::string& content = files_[path];
       EXPECT_TRUE(writer->add(key, {path, static_cast<int64_t>(content.size()), hash128(content)}, content).ok());
-      names.push_back({path, static_cast<int64_t>(content.size()), hash128(content)});
     }
     SegmentRow row = std::move(writer->finish({{1, 2}, {1, 9}, {3, 0}}, 100)).value();
-    EXPECT_TRUE(write_names(store_, names, row).ok());
+    auto names = std::move(NamesWriter::create(store_, row.id)).value();
+    for (const auto& [path, content] : files_) {
+      EXPECT_TRUE(names->add({path, static_cast<int64_t>(content.size()), hash128(content)}).ok());
+    }
+    EXPECT_TRUE(names->finish(row).ok());
     return row;
   }
 
@@ -62,6 +64,29 @@ TEST_F(SegmentTest, FindsEveryFileAndNoOther) {
   EXPECT_EQ(*reader.supersedes(), (std::vector<RecordRef>{{1, 2}, {1, 9}, {3, 0}}));
   EXPECT_EQ(row.files, 3000);
   EXPECT_EQ(env_.stat("/l/segment-7.bgl")->size, row.segment_bytes);
+}
+
+// An index that finds no room in memory is read by the page.
+TEST_F(SegmentTest, AnswersWithoutRoomForTheIndex) {
+  const SegmentRow row = write(9000, 3);
+  ASSERT_GT(row.index_bytes, 2 * kIndexPageBytes);
+  IndexBudget budget(row.index_bytes - 1);
+  SegmentReader lean(store_, "/l", row, &budget);
+  SegmentReader full(store_, "/l", row);
+  for (const auto& [path, content] : files_) ASSERT_EQ(get(lean, path), content);
+  for (int64_t rank = 0; rank < row.files; ++rank) {
+    const auto hit = lean.locate_rank(rank), want = full.locate_rank(rank);
+    ASSERT_TRUE(hit.ok() && want.ok());
+    ASSERT_EQ(hit->rank, want->rank);
+    ASSERT_EQ(hit->begin, want->begin);
+    ASSERT_EQ(hit->end, want->end);
+  }
+  {
+    IndexBudget enough(row.index_bytes);
+    SegmentReader first(store_, "/l", row, &enough);
+    EXPECT_EQ(get(first, files_.begin()->first), files_.begin()->second);
+    EXPECT_FALSE(enough.take(1));
+  }
 }
 
 TEST_F(SegmentTest, WalksRecordsInOrderAlsoHugeOnes) {

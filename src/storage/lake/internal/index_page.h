@@ -52,8 +52,14 @@ struct IndexHit {
 // `page` is the page that shape.page_of(key) names, already checked.
 IndexHit find_in_page(const IndexShape& shape, std::string_view page, uint64_t key);
 
-// Record `rank` of all, which must be in [0, keys); `pages` are all pages, already checked.
-IndexHit record_at(const IndexShape& shape, std::string_view pages, uint64_t rank);
+// The ranks in a page: [first, first + count).
+struct PageRanks {
+  uint64_t first = 0;
+  uint64_t count = 0;
+};
+PageRanks page_ranks(std::string_view page);
+// Record `rank`, which must be among the ranks of `page`, the page number `number`.
+IndexHit record_in_page(const IndexShape& shape, std::string_view page, uint64_t number, uint64_t rank);
 
 // kDataLoss, without naming the file, unless the page is whole and is page number `number`.
 Status check_index_page(std::string_view page, uint64_t number);

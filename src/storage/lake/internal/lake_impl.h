@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,7 +15,7 @@
 #include "storage/directory_store.h"
 #include "storage/lake/internal/log.h"
 #include "storage/lake/internal/manifest.h"
-#include "storage/lake/internal/names.h"
+#include "storage/lake/internal/names_walk.h"
 #include "storage/lake/internal/segment.h"
 #include "storage/lake/internal/segment_table.h"
 #include "storage/lake/lake.h"
@@ -27,7 +28,7 @@ using DeadRanks = std::map<int64_t, std::vector<int64_t>>;
 class LakeImpl final : public Lake {
  public:
   LakeImpl(Env& env, const std::string& dir, LakeOptions options)
-      : env_(env), dir_(dir), options_(options), store_(env, dir), segments_(store_, dir) {}
+      : env_(env), dir_(dir), options_(options), store_(env, dir), segments_(store_, dir, options.index_memory_bytes) {}
   Status open();
 
   Status put(std::string_view path, std::string_view bytes) override;
@@ -77,6 +78,7 @@ class LakeImpl final : public Lake {
   Status check_path(std::string_view path) const;
   // nullopt: the log holds nothing that a segment needs to know.
   Result<std::optional<SegmentRow>> write_log_segment();
+  Status write_log_names(SegmentRow& row);
   Status swap(Manifest next, std::vector<SegmentRow> rows);
 
   // merge.cc
@@ -88,6 +90,8 @@ class LakeImpl final : public Lake {
   Result<std::vector<SegmentRow>> write_merged(size_t start, int64_t tier);
   struct MergeInput;
   Result<MergeInput> merge_input(size_t start, const DeadRanks& dead);
+  // The names of the segments from `start` on as those of the run `merged`.
+  Status write_merged_names(size_t start, std::vector<SegmentRow>& merged);
   // Whether a segment before `start` may hold `key`.
   Result<bool> lies_before(size_t start, const Hash128& key);
   Status remove_old_garbage();
@@ -104,8 +108,8 @@ class LakeImpl final : public Lake {
   };
   Result<std::optional<Sealed>> find_sealed(std::string_view path, bool want_content);
   Result<DeadRanks> dead_ranks();
-  Status verify_segment(SegmentReader& segment, int64_t before, int64_t total,
-                        const std::function<void(int64_t, int64_t)>& progress);
+  Status verify_run(std::span<const SegmentRow> rows, int64_t before, int64_t total,
+                    const std::function<void(int64_t, int64_t)>& progress);
   Status verify_replaced();
   Status verify_snapshots();
   // The log's files in the order in which they lie in it.

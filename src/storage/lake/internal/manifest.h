@@ -1,8 +1,10 @@
 // MANIFEST: the lake's root, one row per segment, swapped atomically. Text, one JSON value a line:
 //
-//   {"format":"bgl lake","version":2,"next_id":9,"log":8,"segments":2,"columns":["id","run",...]}
+//   {"format":"bgl lake","version":3,"next_id":9,"log":8,"segments":2,"columns":["id","run",...]}
 //   [3,3,0,...]                     a row per segment, oldest first, its values in the order of `columns` (segment_row.h)
 //   {"check":"<XXH3-128 of all bytes before this line, 32 hex digits>"}
+//
+// Version 2, which lacks the column run_names, is read too; what is written is version 3.
 #pragma once
 
 #include <cstdint>

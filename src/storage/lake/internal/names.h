@@ -1,5 +1,6 @@
-// names-N.bgl: the paths of segment N in sorted order, apart from the bytes, so that listing reads little and getting reads
-// none.
+// names-N.bgl: paths in sorted order, apart from the bytes, so that listing reads little and getting reads none. The names files
+// of a run follow one another in the order of paths, whatever the hash order does with the records, so that a part is listed
+// from a few files of each run (names_walk.h).
 //
 //   0        "BGLNAM1\n"
 //   8        blocks, one after another, each a zstd frame of entries:
@@ -33,15 +34,35 @@ struct NameEntry {
   bool deleted = false;  // the path was removed
 };
 
-// Sorts `entries` by path and writes names-ID.bgl; sets names_bytes and names_check of `row`.
-Status write_names(ObjectStore& store, std::vector<NameEntry> entries, SegmentRow& row);
+// Writes one names file; holds one block and the directory.
+class NamesWriter {
+ public:
+  static Result<std::unique_ptr<NamesWriter>> create(ObjectStore& store, int64_t id);
+  // In rising order of path.
+  Status add(const NameEntry& entry);
+  // Commits the object; sets names_bytes and names_check of `row`.
+  Status finish(SegmentRow& row);
 
-// Walks the paths of one segment in order. Holds the directory and one block.
+ private:
+  NamesWriter() = default;
+  Status end_block();
+  int64_t id_ = 0;
+  std::unique_ptr<ObjectWriter> out_;
+  std::string raw_;     // of the block
+  std::string first_;   // path of the block
+  std::string before_;  // the path added last
+  std::string directory_;
+  uint64_t at_ = 0, blocks_ = 0, files_ = 0;
+};
+
+// Walks the paths of one names file in order. Holds the directory and one block.
 class NamesReader {
  public:
   // `dir` only names the file in messages. Stands at the first path >= `from`.
   static Result<std::unique_ptr<NamesReader>> open(ObjectStore& store, const std::string& dir, const SegmentRow& row,
                                                    std::string_view from);
+  // The least path; "" when there is none. Reads the directory only.
+  static Result<std::string> first_path(ObjectStore& store, const std::string& dir, const SegmentRow& row);
   // False at the end.
   bool valid() const { return valid_; }
   const NameEntry& entry() const { return entry_; }

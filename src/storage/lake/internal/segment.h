@@ -15,6 +15,7 @@
 // themselves, the footer by itself and by the manifest.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -75,13 +76,33 @@ class SegmentWriter {
 
 class SegmentCursor;
 
+// Memory for the indexes of all segments together. First come, first kept: keys are hashes, so no index is asked more than
+// another of its run.
+class IndexBudget {
+ public:
+  explicit IndexBudget(int64_t bytes) : left_(bytes) {}
+  bool take(int64_t bytes) {
+    if (left_.fetch_sub(bytes) >= bytes) return true;
+    left_ += bytes;
+    return false;
+  }
+  void give(int64_t bytes) { left_ += bytes; }
+
+ private:
+  std::atomic<int64_t> left_;
+};
+
 class SegmentReader {
  public:
-  // `dir` only names the file in messages.
-  SegmentReader(ObjectStore& store, const std::string& dir, SegmentRow row);
+  // `dir` only names the file in messages. Without a budget the index is kept.
+  SegmentReader(ObjectStore& store, const std::string& dir, SegmentRow row, IndexBudget* budget = nullptr);
+  ~SegmentReader();
+  SegmentReader(const SegmentReader&) = delete;
+  SegmentReader& operator=(const SegmentReader&) = delete;
   const SegmentRow& row() const { return row_; }
 
-  // The records that may be `key`; from memory once the index is loaded, which the first call does.
+  // The records that may be `key`: from memory once the index is loaded, which the first call does where the budget allows it,
+  // else with a read of one page.
   Result<IndexHit> locate(const Hash128& key);
   struct Found {
     int64_t rank = 0;
@@ -119,8 +140,13 @@ class SegmentReader {
     IndexShape shape;
     Hash128 data_check;
   };
-  Status load();
-  Status load_locked();
+  // The footer once, for everything; the index once, for looking up.
+  Status load_footer();
+  Status load_footer_locked();
+  Result<bool> load_index();
+  Status load_index_locked();
+  // One page, from memory or read into `buffer`.
+  Result<std::string_view> page(uint64_t number, std::string& buffer);
   Status check_footer(int64_t size) const;
   Result<std::pair<uint64_t, uint64_t>> place_of(const IndexHit& hit) const;
   Result<std::optional<Found>> read_head(const IndexHit& hit, std::string_view path);
@@ -132,9 +158,11 @@ class SegmentReader {
   std::string where_;
   SegmentRow row_;
   std::mutex mutex_;  // of loading
-  bool loaded_ = false;
+  bool has_footer_ = false;
+  bool has_index_ = false;
   Footer footer_;
   std::string pages_;
+  IndexBudget* budget_;
 };
 
 // Reads a segment's records one by one in large sequential reads.

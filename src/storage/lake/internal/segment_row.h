@@ -25,6 +25,9 @@ struct SegmentRow {
   int64_t segment_bytes = 0;  // of the file segment-ID.bgl
   int64_t names_bytes = 0;    // of the file names-ID.bgl
   int64_t index_bytes = 0;    // in memory when the segment is in use
+  // 1: the names files of the run's segments follow one another in the order of paths; 0 (written before version 3): each has
+  // the paths of its own segment.
+  int64_t run_names = 1;
   Hash128 segment_check;      // XXH3-128 of the segment's footer, which holds checksums of the rest
   Hash128 names_check;        // the same for the names
 

@@ -15,8 +15,9 @@ namespace bgl::storage {
 
 class SegmentTable {
  public:
-  // `dir` only names files in messages.
-  SegmentTable(ObjectStore& store, std::string dir) : store_(store), dir_(std::move(dir)) {}
+  // `dir` only names files in messages. Indexes of up to `index_memory_bytes` are kept.
+  SegmentTable(ObjectStore& store, std::string dir, int64_t index_memory_bytes)
+      : store_(store), dir_(std::move(dir)), budget_(index_memory_bytes) {}
 
   // Takes the manifest's rows. Readers of segments that stay at their place are kept, their loaded indexes with them. Not while
   // another thread uses the table.
@@ -40,7 +41,8 @@ class SegmentTable {
   std::string dir_;
   std::vector<SegmentRow> rows_;  // oldest first
   std::vector<Run> runs_;         // oldest first
-  std::mutex mutex_;              // of making readers
+  IndexBudget budget_;
+  std::mutex mutex_;  // of making readers
   std::vector<std::unique_ptr<SegmentReader>> readers_;
 };
 
