@@ -26,14 +26,14 @@ using nlohmann::json;
 struct Bench {
   const char* name;
   BenchResults (*run)(const lang::Rates&) = nullptr;
-  BenchResults (*run_files)(int64_t files) = nullptr;  // instead of `run`
+  BenchResults (*run_lake)(const LakeBench&) = nullptr;  // instead of `run`
 };
 constexpr Bench kBenches[] = {{"gemm", bench_gemm},       {"kernels", bench_kernels}, {"train", bench_train}, {"decode", bench_decode}, {"prefill", bench_prefill},
                               {"lake", nullptr, bench_lake},       {"prep", bench_prep},       {"tokenizer", bench_tokenizer}, {"jit", bench_jit}};
 
 json number_or_null(const std::optional<double>& v) { return v ? json(*v) : json(); }
 
-Status bench(const std::string& name, const std::string& argument, const std::string& file, int64_t files, ServeLoad load) {
+Status bench(const std::string& name, const std::string& argument, const std::string& file, const LakeBench& lake, ServeLoad load) {
   // The processes that benchmarks start themselves.
   if (name == "jit-step") return print_jit_counters(argument);
   if (name == "gpt2-steps") return answer_gpt2_steps(argument);
@@ -49,7 +49,7 @@ Status bench(const std::string& name, const std::string& argument, const std::st
   if (!chosen && name != "serve") return invalid_argument("there is no benchmark '{}': choose {}, serve", name, names);
   const lang::MachineInfo& m = lang::machine();
   const lang::Rates rates = lang::measure_rates();
-  BGL_ASSIGN(const auto results, !chosen ? bench_serve(load) : chosen->run ? chosen->run(rates) : chosen->run_files(files));
+  BGL_ASSIGN(const auto results, !chosen ? bench_serve(load) : chosen->run ? chosen->run(rates) : chosen->run_lake(lake));
   json j = {{"machine", {{"cpu", processor().name}, {"threads", m.threads}, {"isa", m.isa}, {"engine", m.engine}, {"f32_gflops", rates.f32_flops / 1e9},
                          {"stream_gb_per_s", rates.stream_bytes_per_s / 1e9}}},
             {"results", json::array()}};
@@ -124,7 +124,7 @@ std::string run_peer(const std::string& script, const std::string& arguments) {
 void add_bench(CLI::App& app, Status& status) {
   struct Options {
     std::string name, argument, file;
-    int64_t files = 400000;
+    LakeBench lake;
     ServeLoad load;
   };
   auto o = std::make_shared<Options>();
@@ -132,7 +132,9 @@ void add_bench(CLI::App& app, Status& status) {
   verb->add_option("NAME", o->name, "gemm, kernels, train, decode, prefill, lake, prep, tokenizer, jit, or serve [TRACE]")->required();
   verb->add_option("ARGUMENT", o->argument)->group("");
   verb->add_option("--json", o->file, "Write the results to this file");
-  verb->add_option("--files", o->files, "Of lake: files in the lake; 4000000 need 50 GB of disk")->capture_default_str()->check(CLI::Range(10000, 100000000));
+  verb->add_option("--files", o->lake.files, "Of lake: files in the lake; 4000000 need 50 GB of disk")->capture_default_str()->check(CLI::Range(10000, 100000000));
+  verb->add_option("--segments", o->lake.segments, "Of lake, instead: a manifest of so many segments, which are made when read; 1000000 need 2 GB of memory")
+      ->check(CLI::Range(100, 1000000));
   ServeLoad& load = o->load;
   const auto add = [&](const char* option, auto& value, const char* help) { verb->add_option(option, value, help)->group("Of serve")->capture_default_str(); };
   add("--url", load.url, "The server");
@@ -148,7 +150,7 @@ void add_bench(CLI::App& app, Status& status) {
   add("--pid", load.pid, "The server's process, to watch its memory");
   add("--html", load.html, "Write a page with plots to this file");
   set_example(*verb, "bgl bench gemm --json gemm.json");
-  verb->callback([o, &status] { status = bench(o->name, o->argument, o->file, o->files, o->load); });
+  verb->callback([o, &status] { status = bench(o->name, o->argument, o->file, o->lake, o->load); });
 }
 
 }  // namespace bgl::cli

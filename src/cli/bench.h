@@ -31,8 +31,12 @@ BenchResults bench_prefill(const lang::Rates& rates);
 BenchResults bench_jit(const lang::Rates& rates);
 BenchResults bench_prep(const lang::Rates& rates);
 BenchResults bench_tokenizer(const lang::Rates& rates);
-// With a lake of `files` files of 1 to 10 KB.
-BenchResults bench_lake(int64_t files);
+struct LakeBench {
+  int64_t files = 400000;  // of 1 to 10 KB
+  int64_t segments = 0;    // instead, where not 0: what this many segments cost by their number alone
+};
+BenchResults bench_lake(const LakeBench& options);
+BenchResults bench_lake_scale(int64_t segments);
 // The processes of bench_jit: `what` is done, and what was compiled for it printed as JSON.
 Status print_jit_counters(const std::string& what);
 // Tokens a second of a run of the character model with `steps` steps, in the folder `dir`.

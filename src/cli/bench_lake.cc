@@ -224,7 +224,9 @@ std::vector<BenchResult> race_results(const Race& r, double files, double lookup
 
 }  // namespace
 
-BenchResults bench_lake(int64_t n) {
+BenchResults bench_lake(const LakeBench& options) {
+  if (options.segments > 0) return bench_lake_scale(options.segments);
+  const int64_t n = options.files;
   const std::string dir = scratch_folder("lake");
   const MadeFiles files;
   const int64_t race_files = std::min(n, kIngestFiles);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <set>
 
 #include "storage/lake/internal/lake_impl.h"
 
@@ -115,13 +114,15 @@ Status LakeImpl::open_log() {
 // no snapshot names.
 Status LakeImpl::remove_unreferenced() {
   BGL_TRY(store_.remove_leftovers());
-  BGL_ASSIGN(std::set<int64_t> wanted, snapshot_segments());
-  for (const SegmentRow& row : segments_.rows()) wanted.insert(row.id);
+  BGL_ASSIGN(std::vector<int64_t> wanted, snapshot_segments());
+  for (const SegmentRow& row : segments_.rows()) wanted.push_back(row.id);
+  std::sort(wanted.begin(), wanted.end());
+  const auto is_wanted = [&wanted](int64_t id) { return std::binary_search(wanted.begin(), wanted.end(), id); };
   BGL_ASSIGN(const auto entries, env_.list_dir(dir_));
   for (const DirEntry& entry : entries) {
     const int64_t segment = std::max(id_of(entry.name, "segment-"), id_of(entry.name, "names-"));
     const int64_t log = id_of(entry.name, "log-");
-    const bool is_waste = (segment > 0 && !wanted.count(segment)) || (log > 0 && log != manifest_.log_id);
+    const bool is_waste = (segment > 0 && !is_wanted(segment)) || (log > 0 && log != manifest_.log_id);
     if (is_waste) BGL_TRY(store_.remove(entry.name));
   }
   garbage_.clear();
@@ -147,13 +148,14 @@ Result<std::vector<SegmentRow>> LakeImpl::read_snapshot(const std::string& name)
   return rows;
 }
 
-Result<std::set<int64_t>> LakeImpl::snapshot_segments() {
-  std::set<int64_t> wanted;
+Result<std::vector<int64_t>> LakeImpl::snapshot_segments() {
+  std::vector<int64_t> wanted;
   BGL_ASSIGN(const auto names, snapshot_names());
   for (const std::string& name : names) {
     BGL_ASSIGN(const auto rows, read_snapshot(name));
-    for (const SegmentRow& row : rows) wanted.insert(row.id);
+    for (const SegmentRow& row : rows) wanted.push_back(row.id);
   }
+  std::sort(wanted.begin(), wanted.end());
   return wanted;
 }
 

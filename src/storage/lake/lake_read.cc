@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 
 #include "base/hash.h"
 #include "storage/lake/internal/lake_impl.h"

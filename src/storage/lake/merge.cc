@@ -280,7 +280,7 @@ Status LakeImpl::remove_old_garbage() {
   BGL_ASSIGN(const auto wanted, snapshot_segments());
   for (; !garbage_.empty() && is_old(garbage_.front()); garbage_.erase(garbage_.begin())) {
     const int64_t id = garbage_.front().second;
-    if (wanted.count(id)) continue;
+    if (std::binary_search(wanted.begin(), wanted.end(), id)) continue;
     BGL_TRY(store_.remove(segment_key(id)));
     BGL_TRY(store_.remove(names_key(id)));
   }

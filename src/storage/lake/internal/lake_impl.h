@@ -5,7 +5,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -63,8 +62,8 @@ class LakeImpl final : public Lake {
   Result<std::vector<std::string>> snapshot_names();
   Status no_snapshot(const std::string& name);
   Result<std::vector<SegmentRow>> read_snapshot(const std::string& name);
-  // The segments that some snapshot needs.
-  Result<std::set<int64_t>> snapshot_segments();
+  // The segments that some snapshot needs, sorted.
+  Result<std::vector<int64_t>> snapshot_segments();
 
   // lake_write.cc
   // What is at a path before a change of it, and what the change replaces.
