@@ -11,7 +11,7 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kFormatName = "bgl files";
-constexpr int64_t kReadBytes = 1 << 20;
+constexpr int64_t kHashBytes = 1 << 20;
 
 struct FoundFile {
   std::string name;  // below the folder
@@ -35,9 +35,9 @@ Status find_files(Env& env, const std::string& dir, const std::string& below, st
 Result<std::string> hash_file(Env& env, const std::string& path, const std::function<void(int64_t)>& read_bytes) {
   BGL_ASSIGN(auto file, env.open(path, OpenMode::kRead));
   Hasher hasher;
-  std::string piece(kReadBytes, '\0');
+  std::string piece(kHashBytes, '\0');
   for (int64_t at = 0;;) {
-    BGL_ASSIGN(const int64_t n, file->pread_into(at, piece.data(), kReadBytes));
+    BGL_ASSIGN(const int64_t n, file->pread_into(at, piece.data(), kHashBytes));
     if (n == 0) return hasher.digest128().hex();
     hasher.update({piece.data(), static_cast<size_t>(n)});
     at += n;
