@@ -31,6 +31,8 @@ BenchResults bench_prefill(const lang::Rates& rates);
 BenchResults bench_jit(const lang::Rates& rates);
 BenchResults bench_prep(const lang::Rates& rates);
 BenchResults bench_tokenizer(const lang::Rates& rates);
+// Needs no rates.
+BenchResults bench_mask(const lang::Rates& rates);
 struct LakeBench {
   int64_t files = 400000;  // of 1 to 10 KB
   int64_t segments = 0;    // instead, where not 0: what this many segments cost by their number alone

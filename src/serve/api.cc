@@ -179,7 +179,7 @@ void Api::run(const ServedModel& served, ApiRequest request, std::shared_ptr<Res
   for (const auto& prompt : request.prompts) {
     for (int64_t i = 0; i < request.n; ++i) {
       Request r{prompt, request.max_tokens, request.sampling, request.seed + static_cast<uint64_t>(i), ends};
-      if (request.grammar) r.grammar = std::make_shared<Pushdown>(request.grammar, served.vocabulary());
+      if (request.grammar) r.grammar = std::make_shared<Pushdown>(served.automaton(request.grammar_key, request.grammar));
       r.logprobs = request.logprobs;
       r.adapter = served.adapter();
       const auto prompt_size = static_cast<int64_t>(prompt.size());

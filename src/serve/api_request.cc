@@ -47,6 +47,7 @@ Failure read_response_format(const std::string& body, const json& j, ApiRequest&
   auto grammar = json_schema_grammar(ordered.at("response_format").at("json_schema").at("schema"));
   if (!grammar.ok()) return ApiError{fmt::format("'response_format.json_schema.schema': {}", grammar.status().message()), "response_format"};
   out.grammar = std::move(grammar).value();
+  out.grammar_key = ordered.at("response_format").at("json_schema").at("schema").dump();
   return {};
 }
 

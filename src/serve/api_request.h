@@ -31,6 +31,7 @@ struct ApiRequest {
   bool include_usage = false;
   int64_t logprobs = -1;                   // -1: none; else of the token drawn, and so many most likely ones
   std::shared_ptr<const Grammar> grammar;  // what the answer has to hold to, or null
+  std::string grammar_key;                 // equal for equal grammars
 };
 
 // Of a body as sent, and as JSON that its schema allows. Returns nothing and fills `out`, or what is wrong. What the body does not say

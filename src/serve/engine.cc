@@ -48,10 +48,18 @@ int64_t bucket(int64_t n) {
   return b;
 }
 
+// Coarser, for sizes whose excess costs little: every triple of sizes that is met is a graph, planned and kept.
+int64_t coarse_bucket(int64_t n) {
+  int64_t b = 1;
+  while (b < n) b *= 4;
+  return b;
+}
+
 class LocalEngine final : public Engine {
  public:
   LocalEngine(models::Model& model, const EngineOptions& options, int64_t pages)
       : model_(model), options_(options), pool_(pages), cache_(model.make_cache(pages)) {
+    stats_.pages_available = pool_.available();
     if (options.ttft_ms > 0 || options.tbt_ms > 0) warm_up();
     thread_ = std::thread([this] { loop(); });
   }
@@ -308,7 +316,9 @@ class LocalEngine final : public Engine {
       tokens += p.count;
       table = std::max(table, (p.from + p.count + kPageTokens - 1) / kPageTokens);
     }
-    const int64_t n = bucket(tokens), m = bucket(table), r = bucket(static_cast<int64_t>(parts.size()));
+    // A decoding step wants the logits of all its tokens, a step with pieces of prompts those of few.
+    const auto wanting = static_cast<int64_t>(parts.size());
+    const int64_t n = bucket(tokens), m = coarse_bucket(table), r = wanting == tokens ? n : std::min(n, coarse_bucket(wanting));
     const auto size = static_cast<size_t>(n);
     std::vector<int64_t> ids(size, 0), positions(size, 0), slots(size, 0), lengths(size, 1), adapters(size, 0), pages(size * static_cast<size_t>(m), 0), rows(static_cast<size_t>(r), 0);
     size_t row = 0, part = 0;

@@ -12,7 +12,7 @@
 
 #include "base/status.h"
 #include "models/memory_need.h"
-#include "serve/grammar.h"
+#include "serve/automaton.h"
 #include "serve/sampler.h"
 
 namespace bgl::serve {

@@ -149,7 +149,9 @@ TEST(Engine, AdaptersShareNoPagesOfTheCache) {
       r.adapter = adapter;
       const auto tokens = submit(**engine, r).promise->get_future().get();
       if (round == 0) first.push_back(tokens);
-      if (adapter > 0) EXPECT_NE(tokens, first[0]);
+      if (adapter > 0) {
+        EXPECT_NE(tokens, first[0]);
+      }
       EXPECT_EQ(tokens, first[static_cast<size_t>(adapter)]);
       EXPECT_EQ((*engine)->stats().cached_prompt_tokens, round * 128 * (adapter + 1)) << "round " << round << ", adapter " << adapter;
     }

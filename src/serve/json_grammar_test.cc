@@ -8,6 +8,7 @@
 #include <set>
 
 #include "ops/random.h"
+#include "serve/automaton.h"
 #include "serve/sampler.h"
 
 namespace bgl::serve {
@@ -40,10 +41,10 @@ struct Drawn {
   bool ended = false;
 };
 // What a model of random opinions writes in at most `most` tokens.
-Drawn draw(const std::shared_ptr<const Grammar>& grammar, uint64_t seed, int64_t most) {
+Drawn draw(const std::shared_ptr<const Grammar>& grammar, uint64_t seed, int64_t most, std::shared_ptr<Automaton> shared = nullptr) {
   static const Bytes tokenizer;
   static const auto vocabulary = std::make_shared<const ByteVocabulary>(tokenizer);
-  Pushdown p(grammar, vocabulary);
+  Pushdown p(shared ? shared : std::make_shared<Automaton>(grammar, vocabulary));
   EXPECT_LE(p.tokens_to_end(), most);
   ops::Generator g;
   g.manual_seed(seed);
@@ -66,6 +67,50 @@ Drawn draw(const std::shared_ptr<const Grammar>& grammar, uint64_t seed, int64_t
   }
   out.ended = p.may_end();
   return out;
+}
+
+// The states that other texts have met change nothing.
+TEST(Automaton, TextsThatShareItAreWhatTheyAreAlone) {
+  static const Bytes tokenizer;
+  const auto grammar = json_object_grammar();
+  const auto shared = std::make_shared<Automaton>(grammar, std::make_shared<const ByteVocabulary>(tokenizer));
+  for (uint64_t seed = 0; seed < 60; ++seed) {
+    const int64_t most = 4 + static_cast<int64_t>(seed % 50);
+    EXPECT_EQ(draw(grammar, seed, most, shared).text, draw(grammar, seed, most).text) << "seed " << seed;
+  }
+  EXPECT_FALSE(shared->full());
+}
+
+// A mask lets through the tokens that can be taken with room for an end, tried one by one.
+TEST(Automaton, AMaskIsWhatTakingSays) {
+  static const Bytes tokenizer;
+  const auto automaton = std::make_shared<Automaton>(json_object_grammar(), std::make_shared<const ByteVocabulary>(tokenizer));
+  Pushdown p(automaton);
+  const std::vector<int32_t> ends = {tokenizer.end()};
+  const size_t row = static_cast<size_t>(tokenizer.vocab_size()) + 70;  // a model's rows may be more than its tokens
+  for (const char c : std::string(R"({"a": [1, {"b": "c\n"}, -2.5e3], "d": null})")) {
+    for (const int64_t left : {int64_t{2}, int64_t{5}, int64_t{1000}}) {
+      std::vector<float> logits(row, 1);
+      p.mask(logits, left, ends);
+      for (size_t t = 0; t < row; ++t) {
+        Pushdown q = p;
+        const bool fits = q.take(static_cast<int32_t>(t)) && q.tokens_to_end() < left;
+        ASSERT_EQ(logits[t] == 1, fits || (static_cast<int32_t>(t) == ends[0] && p.may_end())) << "token " << t << " with " << left << " left";
+      }
+    }
+    ASSERT_TRUE(p.take(static_cast<unsigned char>(c)));
+  }
+  EXPECT_TRUE(p.may_end());
+}
+
+// Deeper and deeper lists are new states all the time.
+TEST(Automaton, ManyStatesMakeItFull) {
+  static const Bytes tokenizer;
+  const auto automaton = std::make_shared<Automaton>(json_object_grammar(), std::make_shared<const ByteVocabulary>(tokenizer));
+  Pushdown p(automaton);
+  for (const char c : std::string("{\"a\":")) ASSERT_TRUE(p.take(c));
+  for (int i = 0; i < 8200; ++i) ASSERT_TRUE(p.take('['));
+  EXPECT_TRUE(automaton->full());
 }
 
 std::shared_ptr<const Grammar> of(const char* schema) {
@@ -135,7 +180,7 @@ TEST(JsonGrammar, WhatIsNotFollowedIsRefusedWithItsPlace) {
 
 TEST(JsonGrammar, ASchemaWithoutAnEndIsSeenBeforeADraw) {
   const Bytes tokenizer;
-  Pushdown p(of(R"({"type": "object", "required": ["a"], "properties": {"a": {"$ref": "#"}}})"), std::make_shared<const ByteVocabulary>(tokenizer));
+  Pushdown p(std::make_shared<Automaton>(of(R"({"type": "object", "required": ["a"], "properties": {"a": {"$ref": "#"}}})"), std::make_shared<const ByteVocabulary>(tokenizer)));
   EXPECT_EQ(p.tokens_to_end(), Pushdown::kNever);
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/testing/fuzz.h"
 #include "serve/api_request.h"
+#include "serve/automaton.h"
 #include "serve/api_schema.h"
 #include "text/tokenizers/char_tokenizer.h"
 
@@ -29,7 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       if (p.empty()) fuzz_failed("a prompt without tokens");
     }
     if (!r.grammar) continue;
-    bgl::serve::Pushdown p(r.grammar, vocabulary);
+    bgl::serve::Pushdown p(std::make_shared<bgl::serve::Automaton>(r.grammar, vocabulary));
     std::vector<float> logits(static_cast<size_t>(tokenizer->vocab_size()));
     p.mask(logits, 50, {});
     bgl::fuzz_canary(p.tokens_to_end() < 40);

@@ -1,14 +1,17 @@
 // A model as requests meet it: its name, its engine, its adapter there, and what reading requests needs of its tokenizer.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "serve/automaton.h"
 #include "serve/chat_prompt.h"
 #include "serve/engine.h"
-#include "serve/grammar.h"
 
 namespace bgl::serve {
 
@@ -25,11 +28,17 @@ class ServedModel {
   int64_t adapter() const { return adapter_; }
   const ServedModel* base() const { return base_; }  // null: it is one itself
   const ChatPrompt& chat() const { return *chat_; }  // of a model with a tokenizer
-  // Made at the first call. Any thread.
-  std::shared_ptr<const ByteVocabulary> vocabulary() const {
-    if (base_) return base_->vocabulary();
-    std::call_once(vocabulary_made_, [this] { vocabulary_ = std::make_shared<const ByteVocabulary>(*model_.tokenizer); });
-    return vocabulary_;
+  // What may be written under a grammar; `key` is equal for equal ones. The last four are kept. Any thread.
+  std::shared_ptr<Automaton> automaton(const std::string& key, const std::shared_ptr<const Grammar>& grammar) const {
+    if (base_) return base_->automaton(key, grammar);
+    const std::lock_guard lock(automata_mutex_);
+    if (!vocabulary_) vocabulary_ = std::make_shared<const ByteVocabulary>(*model_.tokenizer);
+    auto at = std::find_if(automata_.begin(), automata_.end(), [&](const auto& kept) { return kept.first == key; });
+    auto automaton = at != automata_.end() && !at->second->full() ? at->second : std::make_shared<Automaton>(grammar, vocabulary_);
+    if (at != automata_.end()) automata_.erase(at);
+    automata_.emplace_back(key, automaton);
+    if (automata_.size() > 4) automata_.erase(automata_.begin());
+    return automaton;
   }
 
  private:
@@ -39,8 +48,9 @@ class ServedModel {
   const int64_t adapter_;
   const ServedModel* const base_;
   std::optional<ChatPrompt> chat_;
-  mutable std::once_flag vocabulary_made_;
-  mutable std::shared_ptr<const ByteVocabulary> vocabulary_;
+  mutable std::mutex automata_mutex_;
+  mutable std::shared_ptr<const ByteVocabulary> vocabulary_;  // made when it is needed first
+  mutable std::vector<std::pair<std::string, std::shared_ptr<Automaton>>> automata_;
 };
 
 }  // namespace bgl::serve
