@@ -79,7 +79,12 @@ struct Run {
 // What a run holds of its parameters whatever a batch has: refused before any of it is there. Tuning with low ranks leaves them in their file.
 Status check_state(const TrainOptions& o, const std::string& who, const models::ModelConfig& config) {
   if (o.lora.rank > 0) return Status();
-  const int64_t bytes = 4 * models::make_model(config, models::Init::kNone)->parameter_count();
+  int64_t bytes = 0;
+  try {
+    bytes = 4 * models::make_model(config, models::Init::kNone)->parameter_count();
+  } catch (const Error& e) {
+    return e.status();
+  }
   const int64_t states = o.optimizer == "adamw" ? 2 : o.momentum > 0 ? 1 : 0;
   const models::MemoryItem items[] = {{"of parameters", bytes}, {"of gradients", bytes}, {"of the optimizer's state", states * bytes}};
   return models::check_fits(who, items, "take a smaller model, or tune with lora.rank");
