@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -23,33 +24,51 @@ namespace {
 
 using nlohmann::json;
 
+// What is given on the command line, and the machine's rates.
+struct BenchInput {
+  std::string name, argument;
+  LakeBench lake;
+  ServeLoad load;
+  lang::Rates rates;
+};
+
 struct Bench {
   const char* name;
-  BenchResults (*run)(const lang::Rates&) = nullptr;
-  BenchResults (*run_lake)(const LakeBench&) = nullptr;  // instead of `run`
+  BenchResults (*run)(const BenchInput&);
+  bool takes_argument = false;
 };
-constexpr Bench kBenches[] = {{"gemm", bench_gemm},       {"kernels", bench_kernels}, {"train", bench_train}, {"decode", bench_decode}, {"prefill", bench_prefill},
-                              {"lake", nullptr, bench_lake},       {"prep", bench_prep},       {"tokenizer", bench_tokenizer}, {"jit", bench_jit},         {"mask", bench_mask}};
+constexpr Bench kBenches[] = {{"gemm", [](const BenchInput& in) { return bench_gemm(in.rates); }},
+                              {"kernels", [](const BenchInput& in) { return bench_kernels(in.rates); }},
+                              {"train", [](const BenchInput& in) { return bench_train(in.rates); }},
+                              {"decode", [](const BenchInput& in) { return bench_decode(in.rates); }},
+                              {"prefill", [](const BenchInput& in) { return bench_prefill(in.rates); }},
+                              {"lake", [](const BenchInput& in) { return bench_lake(in.lake); }},
+                              {"prep", [](const BenchInput& in) { return bench_prep(in.argument); }, true},
+                              {"tokenizer", [](const BenchInput& in) { return bench_tokenizer(in.rates); }},
+                              {"jit", [](const BenchInput& in) { return bench_jit(in.rates); }},
+                              {"mask", [](const BenchInput& in) { return bench_mask(in.rates); }},
+                              {"serve", [](const BenchInput& in) { return bench_serve(in.load); }, true}};
 
 json number_or_null(const std::optional<double>& v) { return v ? json(*v) : json(); }
 
-Status bench(const std::string& name, const std::string& argument, const std::string& file, const LakeBench& lake, ServeLoad load) {
+Status bench(BenchInput in, const std::string& file) {
   // The processes that benchmarks start themselves.
-  if (name == "jit-step") return print_jit_counters(argument);
-  if (name == "gpt2-steps") return answer_gpt2_steps(argument);
-  if (name == "gemm-peer") return answer_gemm_requests(argument);
-  load.trace = argument;
-  if (!argument.empty() && name != "serve") return invalid_argument("'{}' after '{}': one benchmark at a time", argument, name);
+  if (in.name == "jit-step") return print_jit_counters(in.argument);
+  if (in.name == "gpt2-steps") return answer_gpt2_steps(in.argument);
+  if (in.name == "gemm-peer") return answer_gemm_requests(in.argument);
   const Bench* chosen = nullptr;
   std::string names;
   for (const Bench& b : kBenches) {
     names += std::string(names.empty() ? "" : ", ") + b.name;
-    if (name == b.name) chosen = &b;
+    if (in.name == b.name) chosen = &b;
   }
-  if (!chosen && name != "serve") return invalid_argument("there is no benchmark '{}': choose {}, serve", name, names);
+  if (!chosen) return invalid_argument("there is no benchmark '{}': choose {}", in.name, names);
+  if (!in.argument.empty() && !chosen->takes_argument) return invalid_argument("'{}' after '{}': one benchmark at a time", in.argument, in.name);
+  in.load.trace = in.argument;
   const lang::MachineInfo& m = lang::machine();
-  const lang::Rates rates = lang::measure_rates();
-  BGL_ASSIGN(const auto results, !chosen ? bench_serve(load) : chosen->run ? chosen->run(rates) : chosen->run_lake(lake));
+  in.rates = lang::measure_rates();
+  const lang::Rates& rates = in.rates;
+  BGL_ASSIGN(const auto results, chosen->run(in));
   json j = {{"machine", {{"cpu", processor().name}, {"threads", m.threads}, {"isa", m.isa}, {"engine", m.engine}, {"f32_gflops", rates.f32_flops / 1e9},
                          {"stream_gb_per_s", rates.stream_bytes_per_s / 1e9}}},
             {"results", json::array()}};
@@ -122,14 +141,12 @@ std::string run_peer(const std::string& script, const std::string& arguments) {
 }
 
 void add_bench(CLI::App& app, Status& status) {
-  struct Options {
-    std::string name, argument, file;
-    LakeBench lake;
-    ServeLoad load;
+  struct Options : BenchInput {
+    std::string file;
   };
   auto o = std::make_shared<Options>();
   CLI::App* verb = app.add_subcommand("bench", "Measure one part, beside the machine's ceilings and a peer where BGL_PEER_PYTHON names one");
-  verb->add_option("NAME", o->name, "gemm, kernels, train, decode, prefill, lake, prep, tokenizer, jit, mask, or serve [TRACE]")->required();
+  verb->add_option("NAME", o->name, "gemm, kernels, train, decode, prefill, lake, prep [FOLDER of pages], tokenizer, jit, mask, or serve [TRACE]")->required();
   verb->add_option("ARGUMENT", o->argument)->group("");
   verb->add_option("--json", o->file, "Write the results to this file");
   verb->add_option("--files", o->lake.files, "Of lake: files in the lake; 4000000 need 50 GB of disk")->capture_default_str()->check(CLI::Range(10000, 100000000));
@@ -150,7 +167,7 @@ void add_bench(CLI::App& app, Status& status) {
   add("--pid", load.pid, "The server's process, to watch its memory");
   add("--html", load.html, "Write a page with plots to this file");
   set_example(*verb, "bgl bench gemm --json gemm.json");
-  verb->callback([o, &status] { status = bench(o->name, o->argument, o->file, o->lake, o->load); });
+  verb->callback([o, &status] { status = bench(*o, o->file); });
 }
 
 }  // namespace bgl::cli

@@ -29,7 +29,8 @@ BenchResults bench_train(const lang::Rates& rates);
 BenchResults bench_decode(const lang::Rates& rates);
 BenchResults bench_prefill(const lang::Rates& rates);
 BenchResults bench_jit(const lang::Rates& rates);
-BenchResults bench_prep(const lang::Rates& rates);
+// On the HTML pages of `folder`; empty: on made ones.
+BenchResults bench_prep(const std::string& folder);
 BenchResults bench_tokenizer(const lang::Rates& rates);
 // Needs no rates.
 BenchResults bench_mask(const lang::Rates& rates);
