@@ -409,6 +409,16 @@ class ServerProcessTest(unittest.TestCase):
         finally:
             server.close()
 
+    def test_a_time_between_tokens_that_no_machine_keeps_is_refused(self):
+        server = Server("--tbt-ms", "0.0001")
+        try:
+            status, body, headers = server.post("/v1/completions", dict(prompt="a", max_tokens=4))
+            self.assertEqual(status, 429)
+            self.assertRegex(body["error"]["message"], "tokens are not foreseen within the 0.0001 ms of each other that this server allows itself: a step of one takes [0-9.e+-]+ ms")
+            self.assertGreaterEqual(int(headers["Retry-After"]), 1)
+        finally:
+            server.close()
+
     def test_what_cannot_be_in_time_is_refused_early(self):
         server = Server("--ttft-ms", "60", "--max-running", "2")
         try:

@@ -25,6 +25,15 @@ struct Load {
 // most enough / (a step's seconds) turns over the running ones.
 double seconds_to_first_token(Load load, const StepModel& steps, double enough);
 
+// What a step may hold so that a token comes every `tbt_s` seconds, a tenth of which is kept free.
+struct StepLimits {
+  int64_t tokens = 0;    // of a step
+  int64_t running = 0;   // requests; a step has room for a prompt's pieces beside those that decode
+  bool possible = true;  // false: a step of one token takes longer
+};
+// `tbt_s` 0, or steps unknown: `most`.
+StepLimits limits_within(const StepModel& steps, double tbt_s, const StepLimits& most);
+
 // How much later than foreseen first tokens come: of a hundred, about one comes later than foreseen times value(). The machine may be shared,
 // and answers may be longer than those before; that shows here and not in the steps.
 class Margin {

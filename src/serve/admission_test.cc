@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <tuple>
+
 namespace bgl::serve {
 namespace {
 
@@ -55,6 +57,25 @@ TEST(Admission, ThoseBeforeItAreServedFirst) {
   EXPECT_NEAR(seconds_to_first_token(load, m, 10), 100 * 0.003 + 0.012, 1e-4);
   EXPECT_GT(seconds_to_first_token(load, m, 0.1), 0.1);
   EXPECT_LT(seconds_to_first_token(load, m, 0.1), 0.11);
+}
+
+// Steps of 2 ms and 0.1 ms a token.
+TEST(Admission, ATimeBetweenTokensLimitsStepsAndThoseThatRun) {
+  const StepModel m = learnt(0.002, 0.0001);
+  const StepLimits most{256, 64};
+  const auto limits = [&](double tbt_s) {
+    const StepLimits l = limits_within(m, tbt_s, most);
+    return std::tuple(l.tokens, l.running, l.possible);
+  };
+  EXPECT_EQ(limits(0), std::tuple(256, 64, true));
+  EXPECT_EQ(limits(1), std::tuple(256, 64, true));
+  EXPECT_EQ(limits(0.01001), std::tuple(70, 54, true));  // 9 ms of 10
+  EXPECT_EQ(limits(0.004), std::tuple(16, 1, true));
+  EXPECT_EQ(limits(0.0022), std::tuple(1, 1, true));
+  EXPECT_EQ(limits(0.002), std::tuple(1, 1, false)) << "a step of one token takes 2.1 ms";
+  EXPECT_EQ(limits_within(StepModel(), 0.002, most).running, 64) << "nothing is known yet";
+  // The steps that these limits allow are in time.
+  for (const double tbt_s : {0.003, 0.005, 0.012, 0.02}) EXPECT_LE(m.seconds(limits_within(m, tbt_s, most).tokens), tbt_s);
 }
 
 TEST(Margin, OneOfAHundredComesLater) {

@@ -117,7 +117,8 @@ class LocalEngine final : public Engine {
  private:
   // What follows is called with mutex_ held.
   Load load_now() const {
-    Load load{load_, {}, running_limit(), step_limit()};
+    const StepLimits most = limits();
+    Load load{load_, {}, most.running, most.tokens};
     for (const Waiting& w : waiting_) load.waiting.push_back(work_of(w.request));
     return load;
   }
@@ -125,6 +126,13 @@ class LocalEngine final : public Engine {
     return {static_cast<int64_t>(r.prompt.size()), std::max<int64_t>(1, static_cast<int64_t>(answer_share_ * static_cast<double>(r.max_tokens)))};
   }
   Status in_time(const std::vector<Request>& requests, double& foreseen) {
+    if (!limits().possible) {
+      ++stats_.refused;
+      looks_again_ = true;
+      changed_.notify_all();
+      return make_status(Code::kResourceExhausted, "tokens are not foreseen within the {:g} ms of each other that this server allows itself: a step of one takes {:.3g} ms", options_.tbt_ms,
+                         1e3 * steps_.seconds(1));
+    }
     if (options_.ttft_ms <= 0 || !steps_.known()) return Status();
     Load load = load_now();
     for (const Request& r : requests) load.waiting.push_back(work_of(r));
@@ -134,15 +142,7 @@ class LocalEngine final : public Engine {
     ++stats_.refused;
     return make_status(Code::kResourceExhausted, "the first token is not foreseen within the {:g} ms that this server allows itself", options_.ttft_ms);
   }
-  // Tokens of a step, and requests that run, as the time between tokens allows.
-  int64_t step_limit() const {
-    if (options_.tbt_ms <= 0 || !steps_.known()) return options_.step_tokens;
-    return std::clamp<int64_t>(steps_.tokens_within(0.9e-3 * options_.tbt_ms), 1, options_.step_tokens);
-  }
-  // A step has room for a prompt's pieces beside those that decode.
-  int64_t running_limit() const {
-    return options_.tbt_ms <= 0 ? options_.max_running : std::clamp<int64_t>(step_limit() - std::min<int64_t>(16, options_.step_tokens / 2), 1, options_.max_running);
-  }
+  StepLimits limits() const { return limits_within(steps_, 1e-3 * options_.tbt_ms, {options_.step_tokens, options_.max_running}); }
 
   Status check(const Request& request) const {
     const auto n = static_cast<int64_t>(request.prompt.size());
@@ -176,10 +176,19 @@ class LocalEngine final : public Engine {
     while (true) {
       {
         std::unique_lock lock(mutex_);
-        changed_.wait(lock, [this] { return stopping_ || !waiting_.empty() || !running_.empty(); });
+        const auto work = [this] { return stopping_ || !waiting_.empty() || !running_.empty(); };
+        changed_.wait(lock, [&] { return work() || looks_again_; });
         if (stopping_) break;
+        // After a refusal for the machine's slowness it is measured anew, or a slow moment would last for ever.
+        if (!work()) changed_.wait_for(lock, std::chrono::seconds(1), work);
+        if (stopping_) break;
+        looks_again_ = false;
       }
-      run_step();
+      if (has_work()) {
+        run_step();
+      } else {
+        look_again();
+      }
     }
     for (auto& s : running_) end(*s, Finish::kCancelled);
     std::lock_guard lock(mutex_);
@@ -191,17 +200,40 @@ class LocalEngine final : public Engine {
   void warm_up() {
     for (int round = 0; round < 4; ++round) {
       for (int64_t n = 1; n <= options_.step_tokens; n *= 2) {
-        Sequence s;
         const int64_t count = std::min(n, options_.context);
-        s.tokens.assign(static_cast<size_t>(count), 0);
-        s.pages.assign(static_cast<size_t>((count + kPageTokens - 1) / kPageTokens), 0);
-        // The first round, which is not measured, compiles for adapters too.
-        for (s.request.adapter = round > 0 || model_.adapters().empty() ? 0 : 1; s.request.adapter > 0; --s.request.adapter) run_model({{&s, 0, count}});
-        const double start = now_seconds();
-        run_model({{&s, 0, count}});
-        if (round > 0) steps_.observe(count, now_seconds() - start);
+        if (round > 0) {
+          measure_step(count);
+          continue;
+        }
+        // The first round, which is not measured, compiles, for adapters too.
+        for (int64_t adapter = 0; adapter <= (model_.adapters().empty() ? 0 : 1); ++adapter) dummy_step(count, adapter);
       }
     }
+  }
+  void dummy_step(int64_t tokens, int64_t adapter) {
+    Sequence s;
+    s.tokens.assign(static_cast<size_t>(tokens), 0);
+    s.pages.assign(static_cast<size_t>((tokens + kPageTokens - 1) / kPageTokens), 0);
+    s.request.adapter = adapter;
+    run_model({{&s, 0, tokens}});
+  }
+  void measure_step(int64_t tokens) {
+    const auto turn = options_.turn ? std::unique_lock(*options_.turn) : std::unique_lock<std::mutex>();
+    const double start = now_seconds();
+    dummy_step(tokens, 0);
+    const std::lock_guard lock(mutex_);
+    steps_.observe(tokens, now_seconds() - start);
+  }
+  void look_again() {
+    try {
+      measure_step(1);
+    } catch (const Error& e) {
+      log_error("a step failed: {}", e.what());
+    }
+  }
+  bool has_work() const {
+    const std::lock_guard lock(mutex_);
+    return !waiting_.empty() || !running_.empty();
   }
 
   void run_step() {
@@ -243,7 +275,7 @@ class LocalEngine final : public Engine {
       double since = 0, foreseen = 0;
       {
         std::lock_guard lock(mutex_);
-        if (waiting_.empty() || static_cast<int64_t>(running_.size()) >= running_limit()) return;
+        if (waiting_.empty() || static_cast<int64_t>(running_.size()) >= limits().running) return;
         request = std::move(waiting_.front().request);
         since = waiting_.front().since;
         foreseen = waiting_.front().foreseen;
@@ -290,7 +322,7 @@ class LocalEngine final : public Engine {
     int64_t left = 0;
     {
       std::lock_guard lock(mutex_);
-      left = step_limit();
+      left = limits().tokens;
     }
     // Those that decode all get their token, whatever was foreseen.
     const auto decoding = std::count_if(running_.begin(), running_.end(), [](const auto& s) { return !s->in_prompt(); });
@@ -441,6 +473,7 @@ class LocalEngine final : public Engine {
   int64_t running_count_ = 0;
   EngineStats stats_;
   bool draining_ = false, stopping_ = false;
+  bool looks_again_ = false;  // a request was refused because steps take too long
   std::thread thread_;
 };
 
