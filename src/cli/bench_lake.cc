@@ -238,11 +238,14 @@ BenchResults bench_lake(const LakeBench& options) {
   const std::string lake_dir = dir + "/big";
   BGL_ASSIGN(auto lake, Lake::open(*env, lake_dir, {.write = true, .create = true}));
   BGL_ASSIGN(const double half_s, ingest_lake(*lake, files, 0, n / 2));
+  double start = seconds_now();
+  BGL_TRY(lake->compact(4));
+  double compact_s = seconds_now() - start;
   BGL_ASSIGN(const Memory half, reader_memory(*env, lake_dir, n / 2));
   BGL_ASSIGN(const double rest_s, ingest_lake(*lake, files, n / 2, n));
-  const double start = seconds_now();
+  start = seconds_now();
   BGL_TRY(lake->compact(4));
-  const double compact_s = seconds_now() - start;
+  compact_s += seconds_now() - start;
   BGL_ASSIGN(const storage::LakeStat stat, lake->stat());
   BGL_TRY(lake->close());
   lake.reset();
@@ -272,7 +275,7 @@ BenchResults bench_lake(const LakeBench& options) {
   std::vector<BenchResult> out = race_results(r, static_cast<double>(race_files), lookups, lake_disk);
   const BenchResult alone[] = {
       {.name = "lake_ingest_all", .value = count / (half_s + rest_s), .unit = "files/s"},
-      {.name = "lake_compact_to_4_runs", .value = compact_s, .unit = "s"},
+      {.name = "lake_compact_to_4_runs", .value = compact_s, .unit = "s, of each half"},
       {.name = "lake_runs", .value = static_cast<double>(stat.runs), .unit = "runs"},
       {.name = "lake_reads_per_cold_get", .value = reads, .unit = "device reads"},
       {.name = "lake_index_allocated",
@@ -281,6 +284,7 @@ BenchResults bench_lake(const LakeBench& options) {
       {.name = "lake_index_resident",
        .value = static_cast<double>(whole.resident - half.resident) / half_count,
        .unit = "bytes/file more"},
+      {.name = "lake_names_on_disk", .value = static_cast<double>(stat.names_bytes) / count, .unit = "bytes/file"},
       {.name = "lake_reader_allocated", .value = static_cast<double>(whole.allocated) / count, .unit = "bytes/file"},
       {.name = "lake_write_amplification", .value = amplification, .unit = "x, sealing and compaction"},
       {.name = "lake_write_amplification_log_too", .value = with_log, .unit = "x"}};

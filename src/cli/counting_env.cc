@@ -92,7 +92,7 @@ class CountingEnv final : public Env {
     }
     BGL_ASSIGN(auto file, real_env().open(path, mode));
     if (mode == OpenMode::kRead) return file;
-    const bool is_segment = name.starts_with("segment-") || name.starts_with("names-");
+    const bool is_segment = name.starts_with("segment-") || name.starts_with("names-") || name.starts_with("index-");
     std::atomic<int64_t>& kind = name.starts_with("log-") ? counts_.log_bytes
                                  : is_segment             ? counts_.segment_bytes
                                                           : counts_.manifest_bytes;

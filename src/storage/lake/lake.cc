@@ -12,7 +12,7 @@ constexpr const char* kManifestName = "MANIFEST";
 constexpr const char* kLockName = "LOCK";
 constexpr const char* kSnapshotFolder = "snapshots/";
 
-// The number N of "segment-N.bgl", "names-N.bgl" and "log-N.bgl"; 0 for every other name.
+// The number N of "segment-N.bgl", "names-N.bgl", "index-N.bgl" and "log-N.bgl"; 0 for every other name.
 int64_t id_of(const std::string& name, std::string_view kind) {
   int64_t id = 0;
   if (name.starts_with(kind)) std::from_chars(name.data() + kind.size(), name.data() + name.size(), id);
@@ -120,9 +120,9 @@ Status LakeImpl::remove_unreferenced() {
   const auto is_wanted = [&wanted](int64_t id) { return std::binary_search(wanted.begin(), wanted.end(), id); };
   BGL_ASSIGN(const auto entries, env_.list_dir(dir_));
   for (const DirEntry& entry : entries) {
-    const int64_t segment = std::max(id_of(entry.name, "segment-"), id_of(entry.name, "names-"));
-    const int64_t log = id_of(entry.name, "log-");
-    const bool is_waste = (segment > 0 && !is_wanted(segment)) || (log > 0 && log != manifest_.log_id);
+    int64_t id = 0;
+    for (const char* kind : {"segment-", "names-", "index-", "log-"}) id = std::max(id, id_of(entry.name, kind));
+    const bool is_waste = id > 0 && id != manifest_.log_id && !is_wanted(id);
     if (is_waste) BGL_TRY(store_.remove(entry.name));
   }
   garbage_.clear();

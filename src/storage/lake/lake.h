@@ -1,16 +1,19 @@
-// The lake: very many small files kept as few large ones. Files are appended to a log, one fsync per commit(); seal() turns the
-// log into an immutable segment of about 10^5 files whose hash-ordered index costs about 2 bytes of memory per file and finds
-// any file with one read. The manifest has one row per segment, never one per file.
+// The lake: very many small files kept as few large ones. Files are appended to a log, one fsync per commit(); seal() makes the
+// log a segment where it lies, by an index beside it; merges put sealed logs into hash order, in segments of about 10^5 files
+// whose index costs about 2 bytes of memory per file. Either finds any file with one read. The manifest has one row per segment,
+// never one per file.
 //
 //   DIR/MANIFEST            the list of segments and the name of the log (manifest.h), swapped atomically
-//   DIR/log-N.bgl           the active log (log.h)
+//   DIR/log-N.bgl           the active log, or a sealed one (log.h)
+//   DIR/index-N.bgl         what makes a segment of a sealed log (sealed_log.h)
 //   DIR/segment-N.bgl       records in hash order, index, footer (segment.h)
 //   DIR/names-N.bgl         a part of the paths of the segment's run, sorted, front-coded (names.h)
 //   DIR/snapshots/NAME      a manifest kept under a name
 //   DIR/LOCK                held by the one writer; names it
 //
-// Sealed logs are runs of tier 0; eight runs of one tier are merged into one of the next, cut into segments by hash, so 10^7
-// files lie in at most about 14 places and a look-up reads once and, wrongly, in one of five cases once more (index_page.h).
+// Sealed logs are runs of tier 0; four of them, and eight runs of every other tier, are merged into one of the next, cut into
+// segments by hash, so 10^7 files lie in at most about 14 places and a look-up reads once and, wrongly, in one of five cases once
+// more (index_page.h). A sealed log's index takes 8 bytes per file.
 //
 // Meaning: a map from path (bytes of any kind, at most 65535, not empty) to content (at most 4 GiB). The newest put or
 // removal wins; a put of the bytes that are there already changes nothing.
@@ -39,8 +42,8 @@ struct LakeOptions {
   bool create = false;  // with `write`: makes the folder when there is no lake
   int64_t segment_files = 100000;
   int64_t segment_bytes = int64_t{1} << 30;
-  // When this many runs of one tier have come together they are merged into one run of the next, so that a file is looked for
-  // in few places; 0: never.
+  // When this many runs of one tier (half as many sealed logs) have come together they are merged into one run of the next, so
+  // that a file is looked for in few places; 0: never.
   int64_t merge_runs = 8;
   // For the indexes of segments, about 2 bytes a file. Where they take more, a look-up in a segment whose index found no room
   // reads a page of 4 KiB first.
@@ -130,11 +133,12 @@ class Lake {
   virtual Result<std::vector<LakeSnapshot>> snapshots() = 0;
   // Forgets a snapshot and removes what only it needed; kNotFound "no snapshot ...".
   virtual Status drop_snapshot(const std::string& name) = 0;
-  // Seals, then merges the newest runs until there are at most `runs`, and removes what is not needed any more at once.
+  // Seals, then merges the newest runs until there are at most `runs` and no sealed log, and removes what is not needed any more
+  // at once.
   virtual Status compact(int64_t runs = 1) = 0;
   // For readers: sees what was committed since the lake was opened.
   virtual Status refresh() = 0;
-  // Turns the log into a segment. Does nothing when the log is empty.
+  // Makes a segment of the log, which writes an index and names but no content. Does nothing when the log is empty.
   virtual Status seal() = 0;
   // Fails when files are buffered and not committed. The lock is free afterwards.
   virtual Status close() = 0;

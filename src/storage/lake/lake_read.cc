@@ -20,7 +20,7 @@ Result<std::optional<LakeImpl::Sealed>> LakeImpl::find_sealed(std::string_view p
   for (size_t r = runs.size(); r-- > 0;) {
     const auto i = segments_.segment_for(runs[r], key);
     if (!i) continue;
-    SegmentReader& segment = segments_.reader(*i);
+    Segment& segment = segments_.reader(*i);
     BGL_ASSIGN(const IndexHit hit, segment.locate(key));
     if (hit.count == 0) continue;
     BGL_ASSIGN(auto found, segment.read(hit, path, want_content));
@@ -142,15 +142,10 @@ Result<DeadRanks> LakeImpl::dead_ranks() {
 Status LakeImpl::scan(const std::function<Status(const LakeEntry&, std::string_view)>& fn) {
   BGL_ASSIGN(DeadRanks dead, dead_ranks());
   for (size_t i = 0; i < segments_.size(); ++i) {
-    SegmentReader& segment = segments_.reader(i);
+    Segment& segment = segments_.reader(i);
     const std::vector<int64_t>& ranks = dead[segment.row().id];
-    size_t next_dead = 0;
     BGL_TRY(segment.for_each([&](int64_t rank, const RecordHead& head, std::string_view content) -> Status {
-      if (next_dead < ranks.size() && ranks[next_dead] == rank) {
-        ++next_dead;
-        return {};
-      }
-      if (head.deleted) return {};
+      if (head.deleted || std::binary_search(ranks.begin(), ranks.end(), rank)) return {};
       return fn(lake_entry(head.path, head.content_bytes, head.content_hash), content);
     }));
   }
@@ -163,7 +158,7 @@ Status LakeImpl::scan(const std::function<Status(const LakeEntry&, std::string_v
 
 int64_t LakeImpl::disk_bytes() const {
   int64_t bytes = log_ ? log_->bytes() : 0;
-  for (const SegmentRow& row : segments_.rows()) bytes += row.segment_bytes + row.names_bytes;
+  for (const SegmentRow& row : segments_.rows()) bytes += row.disk_bytes();
   return bytes;
 }
 
@@ -194,7 +189,7 @@ Status LakeImpl::verify(const std::function<void(int64_t, int64_t)>& progress) {
   for (const SegmentTable::Run& run : segments_.runs()) {
     const auto rows = std::span(segments_.rows()).subspan(run.begin, run.end - run.begin);
     BGL_TRY(verify_run(rows, done, total, progress));
-    for (const SegmentRow& row : rows) done += row.segment_bytes + row.names_bytes;
+    for (const SegmentRow& row : rows) done += row.disk_bytes();
   }
   BGL_TRY(verify_replaced());
   if (options_.snapshot.empty()) BGL_TRY(verify_snapshots());
@@ -213,8 +208,8 @@ Status LakeImpl::verify_run(std::span<const SegmentRow> rows, int64_t before, in
   uint64_t records = 0, names = 0;
   int64_t read = 0, files = 0, named = 0;
   for (const SegmentRow& row : rows) {
-    SegmentReader segment(store_, dir_, row);
-    BGL_TRY(segment.verify(
+    const auto segment = open_segment(env_, store_, dir_, row, nullptr);
+    BGL_TRY(segment->verify(
         [&](int64_t bytes) {
           read += bytes;
           if (progress) progress(before + read, total);
@@ -231,7 +226,8 @@ Status LakeImpl::verify_run(std::span<const SegmentRow> rows, int64_t before, in
   }
   if (names == records && files == named) return {};
   const auto range = [&](auto key) { return rows.size() == 1 ? key(rows[0].id) : key(rows[0].id) + " to " + key(rows.back().id); };
-  return data_loss("{}/{} and {} do not tell of the same files", dir_, range(names_key), range(segment_key));
+  return data_loss("{}/{} and {} do not tell of the same files", dir_, range(names_key),
+                   rows[0].form == SegmentRow::kSealedLog ? log_key(rows[0].id) : range(segment_key));
 }
 
 // The runs that only snapshots need: a run is in a manifest whole or not at all.

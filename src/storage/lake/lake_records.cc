@@ -69,7 +69,7 @@ Result<std::vector<std::optional<LakeFile>>> LakeImpl::read_records(std::span<co
   std::sort(asks.begin(), asks.end(),
             [](const Ask& a, const Ask& b) { return std::pair(a.segment, a.hit.begin) < std::pair(b.segment, b.hit.begin); });
   for (const Ask& ask : asks) {
-    BGL_ASSIGN(SegmentReader::Record record, segments_.reader(ask.segment).read_rank(ask.hit));
+    BGL_ASSIGN(Segment::Record record, segments_.reader(ask.segment).read_rank(ask.hit));
     if (!record.deleted) out[ask.place] = LakeFile{std::move(record.path), std::move(record.content)};
   }
   return out;

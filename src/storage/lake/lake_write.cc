@@ -4,13 +4,6 @@
 
 namespace bgl::storage {
 
-namespace {
-
-// A removal of what was never sealed, or is sealed as removed, leaves nothing.
-bool is_sealed(const LogEntry& entry) { return !entry.deleted || entry.replaced.is_live(); }
-
-}  // namespace
-
 Status LakeImpl::check_path(std::string_view path) const {
   if (path.empty()) return invalid_argument("lake {}: a file needs a path", dir_);
   if (static_cast<int64_t>(path.size()) > kMaxPathBytes) {
@@ -46,7 +39,7 @@ Result<LakeImpl::Before> LakeImpl::before(std::string_view path) {
   }
   BGL_ASSIGN(const auto sealed, find_sealed(path, false));
   if (!sealed) return Before{};
-  const SegmentReader::Found& f = sealed->found;
+  const Segment::Found& f = sealed->found;
   return Before{!f.deleted, f.content_bytes, f.content_hash, {sealed->ref, f.content_bytes, f.deleted}};
 }
 
@@ -83,36 +76,29 @@ Result<LakeCommit> LakeImpl::commit() {
   return done;
 }
 
-// The log's files and tombstones in hash order as one segment with its names.
-Result<std::optional<SegmentRow>> LakeImpl::write_log_segment() {
-  using Entry = std::map<std::string, LogEntry, std::less<>>::value_type;
-  std::vector<std::pair<Hash128, const Entry*>> order;
+Result<std::optional<SegmentRow>> LakeImpl::index_log() {
+  std::vector<LoggedRecord> records;
   std::vector<RecordRef> supersedes;
-  int64_t superseded_bytes = 0, revived = 0, bytes = 0;
-  for (const Entry& file : log_files_) {
-    const auto& [path, entry] = file;
+  SegmentRow sums;
+  for (const auto& [path, entry] : log_files_) {
     if (!is_sealed(entry)) continue;
-    order.emplace_back(path_key(path), &file);
-    bytes += record_bytes(static_cast<int64_t>(path.size()), entry.content_bytes);
+    records.push_back(
+        {path_key(path), entry.record_at, record_bytes(static_cast<int64_t>(path.size()), entry.content_bytes)});
+    sums.bytes += entry.content_bytes;
+    sums.tombstones += entry.deleted;
     if (entry.replaced.ref.segment == 0) continue;
     supersedes.push_back(entry.replaced.ref);
-    superseded_bytes += entry.replaced.content_bytes;
-    revived += entry.replaced.deleted;
+    sums.superseded_bytes += entry.replaced.content_bytes;
+    sums.revived += entry.replaced.deleted;
   }
-  if (order.empty()) return std::optional<SegmentRow>();
-  std::sort(order.begin(), order.end());
+  if (records.empty()) return std::optional<SegmentRow>();
+  std::sort(records.begin(), records.end(), [](const LoggedRecord& a, const LoggedRecord& b) { return a.key < b.key; });
   std::sort(supersedes.begin(), supersedes.end());
-  BGL_ASSIGN(auto writer, SegmentWriter::create(store_, {.id = manifest_.next_id,
-                                                         .expected_files = static_cast<int64_t>(order.size()),
-                                                         .expected_bytes = bytes}));
-  for (const auto& [key, file] : order) {
-    const LogEntry& entry = file->second;
-    BGL_ASSIGN(const std::string content, log_->read(file->first, entry));
-    BGL_TRY(writer->add(key, {file->first, entry.content_bytes, entry.content_hash, entry.deleted}, content));
-  }
-  BGL_ASSIGN(SegmentRow row, writer->finish(supersedes, superseded_bytes));
-  row.run = row.id;
-  row.revived = revived;
+  BGL_ASSIGN(SegmentRow row, write_log_index(store_, manifest_.log_id, log_->bytes(), records, supersedes));
+  row.bytes = sums.bytes;
+  row.tombstones = sums.tombstones;
+  row.superseded_bytes = sums.superseded_bytes;
+  row.revived = sums.revived;
   BGL_TRY(write_log_names(row));
   return std::optional(row);
 }
@@ -125,22 +111,22 @@ Status LakeImpl::write_log_names(SegmentRow& row) {
   return names->finish(row);
 }
 
-// Everything the next manifest names is on disk before the manifest is swapped; the old log goes after. A stop between leaves
-// files that remove_unreferenced() takes away.
+// Everything the next manifest names is on disk before the manifest is swapped; the log stays where it is, as the segment's
+// records. A stop between leaves files that remove_unreferenced() takes away.
 Status LakeImpl::seal() {
   BGL_TRY(require_writer());
+  BGL_TRY(log_->broken());  // behind its last batch there may be a part of one that nobody was told of
   if (log_files_.empty()) return {};
-  BGL_ASSIGN(const std::optional<SegmentRow> row, write_log_segment());
+  BGL_ASSIGN(const std::optional<SegmentRow> row, index_log());
   const int64_t old_log = manifest_.log_id;
   Manifest next = manifest_;
   std::vector<SegmentRow> rows = segments_.rows();
   if (row) rows.push_back(*row);
-  next.log_id = manifest_.next_id + 1;
-  next.next_id = manifest_.next_id + 2;
+  next.log_id = next.next_id++;
   BGL_TRY(Log::create(env_, dir_, next.log_id));
   BGL_TRY(swap(std::move(next), std::move(rows)));
   BGL_TRY(open_log());
-  BGL_TRY(store_.remove(log_key(old_log)));
+  if (!row) BGL_TRY(store_.remove(log_key(old_log)));
   return merge_runs();
 }
 

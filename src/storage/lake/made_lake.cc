@@ -12,7 +12,8 @@ namespace bgl::storage {
 namespace {
 
 constexpr int64_t kFilesPerSegment = 8;
-constexpr int64_t kRunsPerTier = 7;
+constexpr int64_t kRunsPerTier = 7;   // the next one would be merged with them
+constexpr int64_t kRunsOfTier0 = 3;
 constexpr int kTierBits = 3;  // eight runs become one
 
 // Takes the one object that is written into it.
@@ -161,10 +162,10 @@ Result<std::unique_ptr<MadeLake>> MadeLake::create(Env& under, const std::string
   std::vector<SegmentRow> rows;
   int64_t next_id = 2;
   for (int64_t tier = top; tier >= 0; --tier) {
-    for (int64_t r = 0; r < kRunsPerTier; ++r) {
+    for (int64_t r = 0; r < (tier == 0 ? kRunsOfTier0 : kRunsPerTier); ++r) {
       // The upper tiers as far as the number allows, the lowest always.
       const int64_t size = int64_t{1} << (kTierBits * tier);
-      if (tier > 0 && lake->segments_ + size + kRunsPerTier > segments) break;
+      if (tier > 0 && lake->segments_ + size + kRunsOfTier0 > segments) break;
       lake->runs_.push_back(std::make_unique<Run>(next_id, tier, lake->files_));
       const Run& run = *lake->runs_.back();
       for (int64_t n = 0; n < run.segments(); ++n) {

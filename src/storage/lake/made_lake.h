@@ -2,8 +2,8 @@
 // be measured on any machine. The segments, their indexes and names are those that the lake's own writers write; only the files
 // are small and few per segment (8). MANIFEST, log, and everything written later lie in the Env below.
 //
-// Runs are those of a lake that merged by eight: tier t has up to seven runs of 8^t segments, and tier 0 has exactly seven, so
-// that the next seal merges a group.
+// Runs are those of a lake that merged by eight: tier t has up to seven runs of 8^t segments, and tier 0 has three, so that the
+// next seal merges a group.
 #pragma once
 
 #include <atomic>

@@ -38,6 +38,7 @@ constexpr Column kAllColumns[] = {
     {"segment_check", nullptr, &SegmentRow::segment_check},
     {"names_check", nullptr, &SegmentRow::names_check},
     {"run_names", &SegmentRow::run_names},
+    {"form", &SegmentRow::form},
 };
 constexpr size_t kColumnsOfVersion2 = 16;
 
@@ -105,7 +106,7 @@ bool is_sane(const SegmentRow& row) {
                       row.supersedes >= 0 && row.revived >= 0 && row.revived <= row.supersedes;
   const bool sizes = row.segment_bytes >= 0 && row.names_bytes >= 0 && row.index_bytes >= 0;
   const bool prefix = row.prefix_bits >= 0 && row.prefix_bits < 63 && row.prefix >= 0 && row.prefix >> row.prefix_bits == 0;
-  const bool forms = row.run_names == 0 || row.run_names == 1;
+  const bool forms = row.run_names >> 1 == 0 && row.form >> 1 == 0 && (row.form == 0 || row.prefix_bits == 0);
   return row.id > 0 && counts && sizes && prefix && forms;
 }
 

@@ -25,7 +25,7 @@ struct Dropped {
 // One run's records that nothing replaced, in hash order: its segments one after another, one open at a time.
 class LiveCursor {
  public:
-  LiveCursor(std::vector<SegmentReader*> segments, const DeadRanks& dead) : segments_(std::move(segments)), dead_(dead) {}
+  LiveCursor(std::vector<Segment*> segments, const DeadRanks& dead) : segments_(std::move(segments)), dead_(dead) {}
   // False at the end.
   Result<bool> next(Dropped& dropped) {
     while (true) {
@@ -53,7 +53,7 @@ class LiveCursor {
   Hash128 key;
 
  private:
-  std::vector<SegmentReader*> segments_;
+  std::vector<Segment*> segments_;
   const DeadRanks& dead_;
   size_t at_ = 0;
   std::unique_ptr<SegmentCursor> cursor_;
@@ -119,7 +119,9 @@ int64_t LakeImpl::merge_start() const {
   const auto& runs = segments_.runs();
   size_t first = runs.size();
   while (first > 0 && rows[runs[first - 1].begin].tier == rows.back().tier) --first;
-  return static_cast<int64_t>(runs.size() - first) >= options_.merge_runs ? static_cast<int64_t>(runs[first].begin) : -1;
+  // Sealed logs sooner: their index takes four times as much.
+  const int64_t enough = rows.back().tier == 0 ? std::max<int64_t>(2, options_.merge_runs / 2) : options_.merge_runs;
+  return static_cast<int64_t>(runs.size() - first) >= enough ? static_cast<int64_t>(runs[first].begin) : -1;
 }
 
 Status LakeImpl::merge_runs() {
@@ -134,10 +136,14 @@ Status LakeImpl::compact(int64_t runs) {
   BGL_TRY(require_writer());
   if (runs < 1) return invalid_argument("lake {}: it cannot be compacted to {} runs; at least 1", dir_, runs);
   BGL_TRY(seal());
+  const auto& rows = segments_.rows();
+  // Sealed logs are put into hash order in any case.
+  const auto is_log = [](const SegmentRow& row) { return row.form == SegmentRow::kSealedLog; };
+  auto start = static_cast<size_t>(std::find_if(rows.begin(), rows.end(), is_log) - rows.begin());
   if (static_cast<int64_t>(segments_.runs().size()) > runs) {
-    const size_t start = segments_.runs()[static_cast<size_t>(runs) - 1].begin;
-    BGL_TRY(merge_from(start, segments_.rows()[start].tier));
+    start = std::min(start, segments_.runs()[static_cast<size_t>(runs) - 1].begin);
   }
+  if (start < rows.size()) BGL_TRY(merge_from(start, std::max<int64_t>(1, rows[start].tier)));
   return remove_unreferenced();
 }
 
@@ -213,7 +219,7 @@ Result<std::vector<SegmentRow>> LakeImpl::write_merged(size_t start, int64_t tie
   std::priority_queue<LiveCursor*, std::vector<LiveCursor*>, decltype(later)> heap(later);
   for (const SegmentTable::Run& run : segments_.runs()) {
     if (run.begin < start) continue;
-    std::vector<SegmentReader*> readers;
+    std::vector<Segment*> readers;
     for (size_t i = run.begin; i < run.end; ++i) readers.push_back(&segments_.reader(i));
     cursors.push_back(std::make_unique<LiveCursor>(std::move(readers), dead));
     BGL_ASSIGN(const bool more, cursors.back()->next(dropped));
@@ -281,8 +287,7 @@ Status LakeImpl::remove_old_garbage() {
   for (; !garbage_.empty() && is_old(garbage_.front()); garbage_.erase(garbage_.begin())) {
     const int64_t id = garbage_.front().second;
     if (std::binary_search(wanted.begin(), wanted.end(), id)) continue;
-    BGL_TRY(store_.remove(segment_key(id)));
-    BGL_TRY(store_.remove(names_key(id)));
+    for (const std::string& key : {segment_key(id), log_key(id), index_key(id), names_key(id)}) BGL_TRY(store_.remove(key));
   }
   return {};
 }

@@ -15,6 +15,10 @@ constexpr int64_t kReadWhole = 1 << 20;
 
 }  // namespace
 
+Status segment_is_gone(const std::string& path) {
+  return make_status(Code::kUnavailable, "{}: it is gone; if the lake was merged since it was opened, open it again", path);
+}
+
 SegmentReader::SegmentReader(ObjectStore& store, const std::string& dir, SegmentRow row, IndexBudget* budget)
     : store_(store), where_(dir + "/" + segment_key(row.id)), row_(std::move(row)), budget_(budget) {}
 
@@ -74,7 +78,7 @@ Status SegmentReader::load_footer_locked() {
   const std::string key = segment_key(row_.id);
   const auto opened = store_.size(key);
   if (opened.status().code() == Code::kNotFound) {
-    return make_status(Code::kUnavailable, "{}: it is gone; if the lake was merged since it was opened, open it again", where_);
+    return segment_is_gone(where_);
   }
   BGL_ASSIGN(const int64_t size, opened);
   if (size != row_.segment_bytes)
@@ -117,7 +121,7 @@ Result<std::pair<uint64_t, uint64_t>> SegmentReader::place_of(const IndexHit& hi
 Result<IndexHit> SegmentReader::locate(const Hash128& key) {
   if (row_.files == 0 || !row_.may_hold(key)) return IndexHit{};
   BGL_TRY(load_footer());
-  const uint64_t k = index_key(key);
+  const uint64_t k = key_in_index(key);
   std::string buffer;
   BGL_ASSIGN(const std::string_view bytes, page(footer_.shape.page_of(k), buffer));
   return find_in_page(footer_.shape, bytes, k);
@@ -217,7 +221,7 @@ Result<SegmentReader::Record> SegmentReader::read_rank(const IndexHit& hit) {
   return Record{std::string(head.value().path), std::string(content.value()), head.value().deleted};
 }
 
-Status SegmentReader::for_each(const std::function<Status(int64_t, const RecordHead&, std::string_view)>& fn) {
+Status SegmentReader::for_each(const RecordFn& fn) {
   BGL_ASSIGN(auto walk, cursor());
   while (true) {
     BGL_ASSIGN(const bool more, walk->next());
@@ -226,13 +230,35 @@ Status SegmentReader::for_each(const std::function<Status(int64_t, const RecordH
   }
 }
 
+// In large sequential reads.
+class HashOrderCursor final : public SegmentCursor {
+ public:
+  explicit HashOrderCursor(SegmentReader& reader) : reader_(reader) {}
+  Result<bool> next() override;
+  int64_t rank() const override { return rank_; }
+  const RecordHead& head() const override { return head_; }
+  std::string_view content() const override { return content_; }
+
+ private:
+  Status fill(int64_t length);
+  std::string_view rest() const { return std::string_view(window_).substr(static_cast<size_t>(at_ - begin_)); }
+
+  SegmentReader& reader_;
+  std::string window_;  // the file's bytes from begin_ on
+  int64_t begin_ = kFirstRecord;
+  int64_t at_ = kFirstRecord;  // of the next record
+  int64_t rank_ = -1;
+  RecordHead head_;
+  std::string_view content_;
+};
+
 Result<std::unique_ptr<SegmentCursor>> SegmentReader::cursor() {
   BGL_TRY(load_footer());
-  return std::unique_ptr<SegmentCursor>(new SegmentCursor(*this));
+  return std::unique_ptr<SegmentCursor>(std::make_unique<HashOrderCursor>(*this));
 }
 
 // Makes `length` bytes from at_ available, or as many as there are before the index.
-Status SegmentCursor::fill(int64_t length) {
+Status HashOrderCursor::fill(int64_t length) {
   const int64_t end = reader_.footer_.index_at;
   length = std::min(length, end - at_);
   if (length < 0) return reader_.damaged(fmt::format("the record before byte {} is cut", at_));
@@ -246,7 +272,7 @@ Status SegmentCursor::fill(int64_t length) {
   return {};
 }
 
-Result<bool> SegmentCursor::next() {
+Result<bool> HashOrderCursor::next() {
   if (rank_ >= 0) at_ += static_cast<int64_t>(round_up(static_cast<uint64_t>(head_.total_bytes()), reader_.footer_.align));
   if (++rank_ >= reader_.row_.files) return false;
   BGL_TRY(fill(kRecordHeader));
@@ -264,16 +290,12 @@ Result<bool> SegmentCursor::next() {
 }
 
 Result<std::vector<RecordRef>> SegmentReader::supersedes() {
-  std::vector<RecordRef> refs;
-  if (row_.supersedes == 0) return refs;
+  if (row_.supersedes == 0) return std::vector<RecordRef>();
   BGL_TRY(load_footer());
   BGL_ASSIGN(const std::string bytes,
              store_.get_range(segment_key(row_.id), footer_.index_at + row_.index_bytes, footer_.supersedes * kRefBytes));
   if (hash64(bytes) != footer_.supersedes_check) return damaged("checksum of the replaced files' list differs");
-  for (size_t at = 0; at < bytes.size(); at += kRefBytes) {
-    refs.push_back({static_cast<int64_t>(get_int<uint64_t>(bytes.data() + at)), get_int<uint32_t>(bytes.data() + at + 8)});
-  }
-  return refs;
+  return parse_refs(bytes);
 }
 
 Status SegmentReader::verify(const std::function<void(int64_t)>& read_bytes,

@@ -17,9 +17,9 @@ void SegmentTable::assign(std::vector<SegmentRow> rows) {
   }
 }
 
-SegmentReader& SegmentTable::reader(size_t i) {
+Segment& SegmentTable::reader(size_t i) {
   const std::lock_guard lock(mutex_);
-  if (!readers_[i]) readers_[i] = std::make_unique<SegmentReader>(store_, dir_, rows_[i], &budget_);
+  if (!readers_[i]) readers_[i] = open_segment(env_, store_, dir_, rows_[i], &budget_);
   return *readers_[i];
 }
 

@@ -18,6 +18,21 @@ int64_t choose_align(int64_t files, int64_t bytes) {
 
 }  // namespace
 
+void append_refs(std::string& out, const std::vector<RecordRef>& refs) {
+  for (const RecordRef& ref : refs) {
+    put_int<uint64_t>(out, static_cast<uint64_t>(ref.segment));
+    put_int<uint32_t>(out, static_cast<uint32_t>(ref.rank));
+  }
+}
+
+std::vector<RecordRef> parse_refs(std::string_view bytes) {
+  std::vector<RecordRef> refs;
+  for (; bytes.size() >= 12; bytes.remove_prefix(12)) {
+    refs.push_back({static_cast<int64_t>(get_int<uint64_t>(bytes.data())), get_int<uint32_t>(bytes.data() + 8)});
+  }
+  return refs;
+}
+
 Result<std::unique_ptr<SegmentWriter>> SegmentWriter::create(ObjectStore& store, const Options& options) {
   std::unique_ptr<SegmentWriter> writer(new SegmentWriter());
   writer->options_ = options;
@@ -57,10 +72,7 @@ Result<SegmentRow> SegmentWriter::finish(const std::vector<RecordRef>& supersede
   const uint64_t index_at = at_;
   const Hash128 data_check = data_hash_.digest128();
   std::string refs;
-  for (const RecordRef& ref : supersedes) {
-    put_int<uint64_t>(refs, static_cast<uint64_t>(ref.segment));
-    put_int<uint32_t>(refs, static_cast<uint32_t>(ref.rank));
-  }
+  append_refs(refs, supersedes);
   std::string footer = "BGLSEGF1";
   for (const uint64_t value :
        {static_cast<uint64_t>(options_.id), static_cast<uint64_t>(files()), static_cast<uint64_t>(content_bytes_), index_at,

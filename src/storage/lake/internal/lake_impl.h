@@ -27,7 +27,7 @@ using DeadRanks = std::map<int64_t, std::vector<int64_t>>;
 class LakeImpl final : public Lake {
  public:
   LakeImpl(Env& env, const std::string& dir, LakeOptions options)
-      : env_(env), dir_(dir), options_(options), store_(env, dir), segments_(store_, dir, options.index_memory_bytes) {}
+      : env_(env), dir_(dir), options_(options), store_(env, dir), segments_(env, store_, dir, options.index_memory_bytes) {}
   Status open();
 
   Status put(std::string_view path, std::string_view bytes) override;
@@ -75,8 +75,8 @@ class LakeImpl final : public Lake {
   };
   Result<Before> before(std::string_view path);
   Status check_path(std::string_view path) const;
-  // nullopt: the log holds nothing that a segment needs to know.
-  Result<std::optional<SegmentRow>> write_log_segment();
+  // Makes a segment of the log where it lies. nullopt: it holds nothing that a segment needs to know.
+  Result<std::optional<SegmentRow>> index_log();
   Status write_log_names(SegmentRow& row);
   Status swap(Manifest next, std::vector<SegmentRow> rows);
 
@@ -103,7 +103,7 @@ class LakeImpl final : public Lake {
   // The sealed file of this path: which record it is, and its content when wanted.
   struct Sealed {
     RecordRef ref;
-    SegmentReader::Found found;
+    Segment::Found found;
   };
   Result<std::optional<Sealed>> find_sealed(std::string_view path, bool want_content);
   Result<DeadRanks> dead_ranks();

@@ -44,6 +44,9 @@ struct LogEntry {
   Replaced replaced;
 };
 
+// Whether a seal keeps it: a removal of what was never sealed, or is sealed as removed, leaves nothing.
+inline bool is_sealed(const LogEntry& entry) { return !entry.deleted || entry.replaced.is_live(); }
+
 // A file, or the removal of one.
 struct LogPut {
   std::string_view path;
@@ -67,6 +70,8 @@ class Log {
   // The content of a committed record, checked.
   Result<std::string> read(std::string_view path, const LogEntry& entry) const;
   int64_t bytes() const { return end_; }
+  // The error after which nothing more is taken.
+  const Status& broken() const { return broken_; }
   // After the last whole batch when the log was opened: of a batch whose writer was killed, or that was damaged.
   int64_t torn_bytes() const { return torn_; }
   // Checks every committed byte again.

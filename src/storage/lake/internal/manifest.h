@@ -4,7 +4,7 @@
 //   [3,3,0,...]                     a row per segment, oldest first, its values in the order of `columns` (segment_row.h)
 //   {"check":"<XXH3-128 of all bytes before this line, 32 hex digits>"}
 //
-// Version 2, which lacks the column run_names, is read too; what is written is version 3.
+// Version 2, which lacks the columns run_names and form, is read too; what is written is version 3.
 #pragma once
 
 #include <cstdint>

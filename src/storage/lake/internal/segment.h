@@ -74,7 +74,58 @@ class SegmentWriter {
   std::string scratch_;
 };
 
-class SegmentCursor;
+// A list of records that are replaced, as files keep it; 12 bytes each.
+void append_refs(std::string& out, const std::vector<RecordRef>& refs);
+std::vector<RecordRef> parse_refs(std::string_view bytes);
+// kUnavailable: a file that a merge took away.
+Status segment_is_gone(const std::string& path);
+
+// Reads a segment's records one by one in hash order.
+class SegmentCursor {
+ public:
+  virtual ~SegmentCursor() = default;
+  // Goes to the next record and checks it; false at the end. The views are valid until the next call.
+  virtual Result<bool> next() = 0;
+  virtual int64_t rank() const = 0;
+  virtual const RecordHead& head() const = 0;
+  virtual std::string_view content() const = 0;
+};
+
+// What the lake asks of a segment, whatever its form. Any number of threads at once.
+class Segment {
+ public:
+  virtual ~Segment() = default;
+  virtual const SegmentRow& row() const = 0;
+  // The records that may be `key`: from memory once the index is loaded, which the first call does where the budget allows it,
+  // else with a read of one page.
+  virtual Result<IndexHit> locate(const Hash128& key) = 0;
+  struct Found {
+    int64_t rank = 0;
+    int64_t content_bytes = 0;
+    Hash128 content_hash;
+    bool deleted = false;
+    std::string content;  // empty unless wanted
+  };
+  // The record of `path` among those of `hit`, in one read; nullopt when none is.
+  virtual Result<std::optional<Found>> read(const IndexHit& hit, std::string_view path, bool want_content) = 0;
+  // Record number `rank`, in one read; where it begins comes first, for reading in disk order.
+  virtual Result<IndexHit> locate_rank(int64_t rank) = 0;
+  struct Record {
+    std::string path;
+    std::string content;
+    bool deleted = false;
+  };
+  virtual Result<Record> read_rank(const IndexHit& hit) = 0;
+  using RecordFn = std::function<Status(int64_t rank, const RecordHead& head, std::string_view content)>;
+  // Every record, read sequentially in disk order; content is checked. The views are valid during the call.
+  virtual Status for_each(const RecordFn& fn) = 0;
+  virtual Result<std::vector<RecordRef>> supersedes() = 0;
+  // Reads every file of it and checks all of it, also that the index finds each record. `read_bytes` hears how much was read.
+  virtual Status verify(const std::function<void(int64_t read_bytes)>& read_bytes,
+                        const std::function<void(const RecordHead&)>& seen) = 0;
+  // A walk over all records in hash order; the segment must outlive it. Stands before the first.
+  virtual Result<std::unique_ptr<SegmentCursor>> cursor() = 0;
+};
 
 // Memory for the indexes of all segments together. First come, first kept: keys are hashes, so no index is asked more than
 // another of its run.
@@ -92,46 +143,25 @@ class IndexBudget {
   std::atomic<int64_t> left_;
 };
 
-class SegmentReader {
+class SegmentReader final : public Segment {
  public:
   // `dir` only names the file in messages. Without a budget the index is kept.
   SegmentReader(ObjectStore& store, const std::string& dir, SegmentRow row, IndexBudget* budget = nullptr);
-  ~SegmentReader();
+  ~SegmentReader() override;
   SegmentReader(const SegmentReader&) = delete;
   SegmentReader& operator=(const SegmentReader&) = delete;
-  const SegmentRow& row() const { return row_; }
-
-  // The records that may be `key`: from memory once the index is loaded, which the first call does where the budget allows it,
-  // else with a read of one page.
-  Result<IndexHit> locate(const Hash128& key);
-  struct Found {
-    int64_t rank = 0;
-    int64_t content_bytes = 0;
-    Hash128 content_hash;
-    bool deleted = false;
-    std::string content;  // empty unless wanted
-  };
-  // The record of `path` among those of `hit`, in one read; nullopt when none is.
-  Result<std::optional<Found>> read(const IndexHit& hit, std::string_view path, bool want_content);
-  // Record number `rank`, in one read; where it begins comes first, for reading in disk order.
-  Result<IndexHit> locate_rank(int64_t rank);
-  struct Record {
-    std::string path;
-    std::string content;
-    bool deleted = false;
-  };
-  Result<Record> read_rank(const IndexHit& hit);
-  // Every record in order, read sequentially; content is checked. The views are valid during the call.
-  Status for_each(const std::function<Status(int64_t rank, const RecordHead& head, std::string_view content)>& fn);
-  Result<std::vector<RecordRef>> supersedes();
-  // Reads the whole file and checks all of it, also that the index finds each record. `read_bytes` hears how much was read.
-  Status verify(const std::function<void(int64_t read_bytes)>& read_bytes, const std::function<void(const RecordHead&)>& seen);
-
-  // A walk over all records in hash order; the reader must outlive it. Stands before the first.
-  Result<std::unique_ptr<SegmentCursor>> cursor();
+  const SegmentRow& row() const override { return row_; }
+  Result<IndexHit> locate(const Hash128& key) override;
+  Result<std::optional<Found>> read(const IndexHit& hit, std::string_view path, bool want_content) override;
+  Result<IndexHit> locate_rank(int64_t rank) override;
+  Result<Record> read_rank(const IndexHit& hit) override;
+  Status for_each(const RecordFn& fn) override;
+  Result<std::vector<RecordRef>> supersedes() override;
+  Status verify(const std::function<void(int64_t)>& read_bytes, const std::function<void(const RecordHead&)>& seen) override;
+  Result<std::unique_ptr<SegmentCursor>> cursor() override;
 
  private:
-  friend class SegmentCursor;
+  friend class HashOrderCursor;
   struct Footer {
     int64_t index_at = 0;
     int64_t supersedes = 0;
@@ -152,7 +182,7 @@ class SegmentReader {
   Result<std::optional<Found>> read_head(const IndexHit& hit, std::string_view path);
   Status damaged(const std::string& what) const;
   Status damaged_record(uint64_t at, const Status& why) const;
-  uint64_t index_key(const Hash128& key) const { return key.high << row_.prefix_bits; }
+  uint64_t key_in_index(const Hash128& key) const { return key.high << row_.prefix_bits; }
 
   ObjectStore& store_;
   std::string where_;
@@ -163,30 +193,6 @@ class SegmentReader {
   Footer footer_;
   std::string pages_;
   IndexBudget* budget_;
-};
-
-// Reads a segment's records one by one in large sequential reads.
-class SegmentCursor {
- public:
-  // Goes to the next record and checks it; false at the end. The views are valid until the next call.
-  Result<bool> next();
-  int64_t rank() const { return rank_; }
-  const RecordHead& head() const { return head_; }
-  std::string_view content() const { return content_; }
-
- private:
-  friend class SegmentReader;
-  explicit SegmentCursor(SegmentReader& reader) : reader_(reader) {}
-  Status fill(int64_t length);
-  std::string_view rest() const { return std::string_view(window_).substr(static_cast<size_t>(at_ - begin_)); }
-
-  SegmentReader& reader_;
-  std::string window_;  // the file's bytes from begin_ on
-  int64_t begin_ = 64;
-  int64_t at_ = 64;  // of the next record
-  int64_t rank_ = -1;
-  RecordHead head_;
-  std::string_view content_;
 };
 
 }  // namespace bgl::storage

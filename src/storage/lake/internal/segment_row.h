@@ -22,16 +22,23 @@ struct SegmentRow {
   // The segment's path keys all begin with the `prefix_bits` bits `prefix`.
   int64_t prefix_bits = 0;
   int64_t prefix = 0;
-  int64_t segment_bytes = 0;  // of the file segment-ID.bgl
+  int64_t segment_bytes = 0;  // of the file segment-ID.bgl, or log-ID.bgl
   int64_t names_bytes = 0;    // of the file names-ID.bgl
   int64_t index_bytes = 0;    // in memory when the segment is in use
   // 1: the names files of the run's segments follow one another in the order of paths; 0 (written before version 3): each has
   // the paths of its own segment.
   int64_t run_names = 1;
-  Hash128 segment_check;      // XXH3-128 of the segment's footer, which holds checksums of the rest
+  static constexpr int64_t kHashOrder = 0;  // segment-ID.bgl (segment.h)
+  static constexpr int64_t kSealedLog = 1;  // log-ID.bgl and index-ID.bgl (sealed_log.h)
+  int64_t form = kHashOrder;
+  Hash128 segment_check;      // XXH3-128 of the segment's, or the log's index's, footer, which holds checksums of the rest
   Hash128 names_check;        // the same for the names
 
   int64_t live_files() const { return files - tombstones - (supersedes - revived); }  // may be negative
+  // Of all its files on disk.
+  int64_t disk_bytes() const {
+    return segment_bytes + names_bytes + (form == kSealedLog ? 64 + index_bytes + 12 * supersedes + 128 : 0);
+  }
   bool may_hold(const Hash128& key) const {
     return prefix_bits == 0 || static_cast<int64_t>(key.high >> (64 - prefix_bits)) == prefix;
   }
@@ -39,6 +46,7 @@ struct SegmentRow {
 
 inline std::string segment_key(int64_t id) { return "segment-" + std::to_string(id) + ".bgl"; }
 inline std::string names_key(int64_t id) { return "names-" + std::to_string(id) + ".bgl"; }
+inline std::string index_key(int64_t id) { return "index-" + std::to_string(id) + ".bgl"; }
 inline std::string log_key(int64_t id) { return "log-" + std::to_string(id) + ".bgl"; }
 
 }  // namespace bgl::storage

@@ -9,15 +9,15 @@
 #include <string>
 #include <vector>
 
-#include "storage/lake/internal/segment.h"
+#include "storage/lake/internal/sealed_log.h"
 
 namespace bgl::storage {
 
 class SegmentTable {
  public:
   // `dir` only names files in messages. Indexes of up to `index_memory_bytes` are kept.
-  SegmentTable(ObjectStore& store, std::string dir, int64_t index_memory_bytes)
-      : store_(store), dir_(std::move(dir)), budget_(index_memory_bytes) {}
+  SegmentTable(Env& env, ObjectStore& store, std::string dir, int64_t index_memory_bytes)
+      : env_(env), store_(store), dir_(std::move(dir)), budget_(index_memory_bytes) {}
 
   // Takes the manifest's rows. Readers of segments that stay at their place are kept, their loaded indexes with them. Not while
   // another thread uses the table.
@@ -25,7 +25,7 @@ class SegmentTable {
   const std::vector<SegmentRow>& rows() const { return rows_; }
   size_t size() const { return rows_.size(); }
   // Any number of threads at once.
-  SegmentReader& reader(size_t i);
+  Segment& reader(size_t i);
 
   // Neighbouring segments of one merge: each key falls into at most one of them.
   struct Run {
@@ -37,13 +37,14 @@ class SegmentTable {
   std::optional<size_t> segment_for(const Run& run, const Hash128& key) const;
 
  private:
+  Env& env_;
   ObjectStore& store_;
   std::string dir_;
   std::vector<SegmentRow> rows_;  // oldest first
   std::vector<Run> runs_;         // oldest first
   IndexBudget budget_;
   std::mutex mutex_;  // of making readers
-  std::vector<std::unique_ptr<SegmentReader>> readers_;
+  std::vector<std::unique_ptr<Segment>> readers_;
 };
 
 }  // namespace bgl::storage
