@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/log.h"
 #include "storage/lake/internal/lake_impl.h"
 
 namespace bgl::storage {
@@ -70,18 +71,40 @@ Status LakeImpl::create() {
   return store_.swap_manifest(kManifestName, "", write_manifest({.next_id = 2, .log_id = 1}, {})).status();
 }
 
-// A reader may meet the moment in which a writer seals: the manifest it read names a log that is gone. The next manifest names
-// one that is there.
+// A reader may meet the moment in which a writer seals or merges: what the manifest it read names may be gone before its lease
+// is seen. The next manifest names what is there.
 Status LakeImpl::load() {
   for (int tries = 0;; ++tries) {
     BGL_TRY(load_manifest());
-    const Status opened = open_log();
-    if (opened.code() != Code::kNotFound || options_.write || tries == 100) return opened;
+    BGL_ASSIGN(const bool is_safe, protect());
+    const Status opened = is_safe ? open_log() : Status();
+    if (is_safe && (opened.code() != Code::kNotFound || options_.write || tries == 100)) return opened;
+    if (tries == 100) return make_status(Code::kUnavailable, "lake {}: it changes faster than it can be opened", dir_);
   }
 }
 
+// Keeps writers from removing what this reader needs, until it refreshes or ends. False: the manifest has changed meanwhile.
+Result<bool> LakeImpl::protect() {
+  if (options_.write) return true;
+  std::vector<int64_t> ids = {manifest_.log_id};
+  for (const SegmentRow& row : segments_.rows()) ids.push_back(row.id);
+  auto lease = ReaderLease::take(env_, dir_, std::move(ids));
+  if (!lease.ok()) {
+    log_debug("lake {}: read without protection from compaction: {}", dir_, lease.status().message());
+    return true;
+  }
+  lease_ = std::move(lease).value();
+  const auto now = store_.read_manifest(manifest_name());
+  if (!now.ok() && now.status().code() != Code::kNotFound) return now.status();
+  return now.ok() && now->version == version_;
+}
+
+std::string LakeImpl::manifest_name() const {
+  return options_.snapshot.empty() ? kManifestName : kSnapshotFolder + options_.snapshot;
+}
+
 Status LakeImpl::load_manifest() {
-  const std::string name = options_.snapshot.empty() ? kManifestName : kSnapshotFolder + options_.snapshot;
+  const std::string name = manifest_name();
   auto read = store_.read_manifest(name);
   if (!options_.snapshot.empty() && read.status().code() == Code::kNotFound) return no_snapshot(options_.snapshot);
   BGL_ASSIGN(const Versioned manifest, std::move(read));
@@ -100,6 +123,7 @@ Status LakeImpl::no_snapshot(const std::string& name) {
 }
 
 Status LakeImpl::open_log() {
+  record_map_.reset();  // it points into the log's files
   log_.reset();
   log_files_.clear();
   if (manifest_.log_id == 0) return {};
@@ -110,20 +134,31 @@ Status LakeImpl::open_log() {
   return {};
 }
 
-// Takes away what a killed writer left, and what merges replaced: objects in the making, logs and segments that no manifest and
-// no snapshot names.
+// Takes away what a killed writer left, and what merges replaced: objects in the making, logs and segments that no manifest, no
+// snapshot and no reader needs.
 Status LakeImpl::remove_unreferenced() {
   BGL_TRY(store_.remove_leftovers());
   BGL_ASSIGN(std::vector<int64_t> wanted, snapshot_segments());
   for (const SegmentRow& row : segments_.rows()) wanted.push_back(row.id);
   std::sort(wanted.begin(), wanted.end());
-  const auto is_wanted = [&wanted](int64_t id) { return std::binary_search(wanted.begin(), wanted.end(), id); };
+  BGL_ASSIGN(const Leases leases, Leases::read(env_, dir_));
+  int64_t kept = 0;
   BGL_ASSIGN(const auto entries, env_.list_dir(dir_));
   for (const DirEntry& entry : entries) {
     int64_t id = 0;
     for (const char* kind : {"segment-", "names-", "index-", "log-"}) id = std::max(id, id_of(entry.name, kind));
-    const bool is_waste = id > 0 && id != manifest_.log_id && !is_wanted(id);
-    if (is_waste) BGL_TRY(store_.remove(entry.name));
+    if (id == 0 || id == manifest_.log_id || std::binary_search(wanted.begin(), wanted.end(), id)) continue;
+    if (leases.need(id)) {
+      ++kept;
+    } else {
+      BGL_TRY(store_.remove(entry.name));
+    }
+  }
+  if (kept > 0) {
+    std::string readers;
+    for (const std::string& holder : leases.holders()) readers += (readers.empty() ? "" : ", ") + holder;
+    log_info("lake {}: {} replaced files stay until their readers end or refresh ({}); the next writer removes them", dir_, kept,
+             readers);
   }
   garbage_.clear();
   return {};
@@ -231,6 +266,7 @@ Status LakeImpl::close() {
   const size_t left = buffered_.size();
   buffered_.clear();
   lock_.reset();
+  lease_.reset();
   if (left > 0) return invalid_argument("lake {}: closed with {} files put and not committed", dir_, left);
   return {};
 }

@@ -10,6 +10,7 @@
 //   DIR/names-N.bgl         a part of the paths of the segment's run, sorted, front-coded (names.h)
 //   DIR/snapshots/NAME      a manifest kept under a name
 //   DIR/LOCK                held by the one writer; names it
+//   DIR/readers/NAME        held by a reader; says what it needs (lease.h)
 //
 // Sealed logs are runs of tier 0; four of them, and eight runs of every other tier, are merged into one of the next, cut into
 // segments by hash, so 10^7 files lie in at most about 14 places and a look-up reads once and, wrongly, in one of five cases once
@@ -17,10 +18,12 @@
 //
 // Meaning: a map from path (bytes of any kind, at most 65535, not empty) to content (at most 4 GiB). The newest put or
 // removal wins; a put of the bytes that are there already changes nothing.
-// One writer at a time, any number of readers, in any process; a reader sees the lake as it was when opened or refreshed. A
-// merge removes old segments ten minutes after it, compact() and the next writer at once; a reader that still needs one is told
-// to refresh or open the lake again (kUnavailable). Not thread-safe except get(), get_many(), read_records() and ls() of a lake
-// opened without `write`.
+// One writer at a time, any number of readers, in any process; a reader sees the lake as it was when opened or refreshed. It
+// says so under DIR/readers, with a lock that ends with its process, and what it needs stays through merges, compact() and
+// drop_snapshot() until it refreshes or ends; the writer after that removes it. A reader that cannot write there is not protected:
+// a merge removes old segments ten minutes after it, compact() and the next writer at once, and the reader is then told to refresh
+// or open the lake again (kUnavailable). Not thread-safe except get(), get_many(), read_records() and ls() of a lake opened
+// without `write`.
 #pragma once
 
 #include <cstdint>

@@ -106,8 +106,8 @@ bool run_once(int64_t stop_at, sim::Crash crash, uint64_t seed) {
   env.restart(crash);
   check_after_stop(env, told);
   // The next writer is stopped as well, somewhere in its recovery or its first seal.
-  env.set_faults({.stop_at = 1 + stop_at % 17});
   const auto before = read_all(env, {});
+  env.set_faults({.stop_at = env.operations() + 1 + stop_at % 17});
   Told second;
   if (before.ok()) second.acknowledged = second.asked = before.value();
   (void)write_batches(env, second, 3);

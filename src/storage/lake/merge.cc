@@ -284,9 +284,11 @@ Status LakeImpl::remove_old_garbage() {
   const auto is_old = [now](const auto& g) { return g.first + kKeepGarbageNs <= now; };
   if (garbage_.empty() || !is_old(garbage_.front())) return {};
   BGL_ASSIGN(const auto wanted, snapshot_segments());
+  BGL_ASSIGN(const Leases leases, Leases::read(env_, dir_));
   for (; !garbage_.empty() && is_old(garbage_.front()); garbage_.erase(garbage_.begin())) {
     const int64_t id = garbage_.front().second;
-    if (std::binary_search(wanted.begin(), wanted.end(), id)) continue;
+    // What a reader needs now is left to compact() and the next writer.
+    if (std::binary_search(wanted.begin(), wanted.end(), id) || leases.need(id)) continue;
     for (const std::string& key : {segment_key(id), log_key(id), index_key(id), names_key(id)}) BGL_TRY(store_.remove(key));
   }
   return {};

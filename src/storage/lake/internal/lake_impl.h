@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "storage/directory_store.h"
+#include "storage/lake/internal/lease.h"
 #include "storage/lake/internal/log.h"
 #include "storage/lake/internal/manifest.h"
 #include "storage/lake/internal/names_walk.h"
@@ -55,6 +56,8 @@ class LakeImpl final : public Lake {
   Status create();
   Status load();
   Status load_manifest();
+  Result<bool> protect();
+  std::string manifest_name() const;
   Status open_log();
   Status remove_unreferenced();
   Status require_writer() const;
@@ -120,7 +123,8 @@ class LakeImpl final : public Lake {
   std::string dir_;
   LakeOptions options_;
   DirectoryStore store_;
-  std::unique_ptr<FileLock> lock_;
+  std::unique_ptr<FileLock> lock_;        // a writer's
+  std::unique_ptr<ReaderLease> lease_;    // a reader's; null where it could not announce itself
   Status broken_;  // why nothing more is written until the lake is opened again
   Manifest manifest_;
   std::string version_;
