@@ -106,7 +106,8 @@ class Lake {
   // Buffers the removal of the file; commit() counts it as missing when there is none.
   virtual Status remove(std::string_view path) = 0;
   // One write and one fsync for all buffered files and removals; when it returns OK they survive kill and power cut. Seals when
-  // the log has reached segment_files or segment_bytes.
+  // the log has reached segment_files or segment_bytes. After an error open the lake again; what was acknowledged before is safe,
+  // on a full disk (kResourceExhausted) too.
   virtual Result<LakeCommit> commit() = 0;
 
   // kNotFound "no file PATH in lake DIR"; kDataLoss with file and offset when the bytes are not those put. Sees committed

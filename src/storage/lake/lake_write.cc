@@ -43,7 +43,21 @@ Result<LakeImpl::Before> LakeImpl::before(std::string_view path) {
   return Before{!f.deleted, f.content_bytes, f.content_hash, {sealed->ref, f.content_bytes, f.deleted}};
 }
 
+Status LakeImpl::explain(Status status) const {
+  constexpr std::string_view kToDo = "; what was acknowledged is safe: free space and open it again";
+  if (status.code() != Code::kResourceExhausted || status.message().ends_with(kToDo)) return status;
+  return make_status(Code::kResourceExhausted, "lake {}: {}{}", dir_, status.message(), kToDo);
+}
+
 Result<LakeCommit> LakeImpl::commit() {
+  auto done = commit_buffered();
+  if (!done.ok()) return explain(done.status());
+  return done;
+}
+
+Status LakeImpl::seal() { return explain(seal_log()); }
+
+Result<LakeCommit> LakeImpl::commit_buffered() {
   BGL_TRY(require_writer());
   LakeCommit done;
   std::vector<LogPut> puts;
@@ -113,7 +127,7 @@ Status LakeImpl::write_log_names(SegmentRow& row) {
 
 // Everything the next manifest names is on disk before the manifest is swapped; the log stays where it is, as the segment's
 // records. A stop between leaves files that remove_unreferenced() takes away.
-Status LakeImpl::seal() {
+Status LakeImpl::seal_log() {
   BGL_TRY(require_writer());
   BGL_TRY(log_->broken());  // behind its last batch there may be a part of one that nobody was told of
   if (log_files_.empty()) return {};

@@ -132,7 +132,9 @@ Status LakeImpl::merge_runs() {
   }
 }
 
-Status LakeImpl::compact(int64_t runs) {
+Status LakeImpl::compact(int64_t runs) { return explain(compact_to(runs)); }
+
+Status LakeImpl::compact_to(int64_t runs) {
   BGL_TRY(require_writer());
   if (runs < 1) return invalid_argument("lake {}: it cannot be compacted to {} runs; at least 1", dir_, runs);
   BGL_TRY(seal());

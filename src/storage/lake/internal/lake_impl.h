@@ -78,12 +78,17 @@ class LakeImpl final : public Lake {
   };
   Result<Before> before(std::string_view path);
   Status check_path(std::string_view path) const;
+  Result<LakeCommit> commit_buffered();
+  Status seal_log();
+  // Says of a full disk what to do.
+  Status explain(Status status) const;
   // Makes a segment of the log where it lies. nullopt: it holds nothing that a segment needs to know.
   Result<std::optional<SegmentRow>> index_log();
   Status write_log_names(SegmentRow& row);
   Status swap(Manifest next, std::vector<SegmentRow> rows);
 
   // merge.cc
+  Status compact_to(int64_t runs);
   Status merge_runs();
   // The newest runs that are to be merged: their first segment's place in the manifest, or -1.
   int64_t merge_start() const;
