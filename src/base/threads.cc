@@ -106,7 +106,7 @@ struct ThreadPool::State {
 
   void open_job() {
     const uint32_t job = word.load(std::memory_order_relaxed) / kNextJob * kNextJob + kNextJob;
-    word.store(job | kOpen, std::memory_order_release);
+    word.exchange(job | kOpen, std::memory_order_acq_rel);  // not a store: what notify_all() looks at must not be read before it
     word.notify_all();
   }
 
