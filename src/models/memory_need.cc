@@ -17,10 +17,19 @@ using ops::WeightType;
 // What PackedWeight::bytes() will be of a matrix [rows, width] (ops/packed.h).
 int64_t packed_bytes(int64_t rows, int64_t width, WeightType type) {
   const int64_t outputs = (rows + ops::kPanelWidth - 1) / ops::kPanelWidth * ops::kPanelWidth, groups = ops::scale_groups(width);
-  if (type == WeightType::kF32) return outputs * width * 4;
-  if (type == WeightType::kBF16) return outputs * width * 2;
-  if (type == WeightType::kInt8) return outputs * (width + 4 * groups);
-  return outputs * groups * (ops::kScaleGroup + 2 * 4);
+  switch (type) {
+    case WeightType::kF32:
+      return outputs * width * 4;
+    case WeightType::kBF16:
+      return outputs * width * 2;
+    case WeightType::kInt8:
+      return outputs * (width + 4 * groups);
+    case WeightType::kW8A8:
+      return outputs * groups * (ops::kScaleGroup + 2 * 4);
+    case WeightType::kW16A16:
+      return outputs * ((width + ops::kPair - 1) / ops::kPair) * ops::kPair * 2;
+  }
+  return 0;
 }
 
 // A parameter of the model: how large it will lie, and how large it lies before it is packed, if it is not mapped then.

@@ -37,7 +37,7 @@ TEST_F(MemoryNeed, IsWhatTheModelHolds) {
   for (const auto& [name, config] : testing::small_configs()) {
     for (const char* dtype : {"F32", "BF16", "F16"}) {
       save(config, dtype);
-      for (const std::optional<WeightType> asked : {std::optional<WeightType>(), {WeightType::kBF16}, {WeightType::kInt8}, {WeightType::kW8A8}}) {
+      for (const std::optional<WeightType> asked : {std::optional<WeightType>(), {WeightType::kBF16}, {WeightType::kInt8}, {WeightType::kW8A8}, {WeightType::kW16A16}}) {
         const auto need = inference_need(dir_, asked);
         ASSERT_TRUE(need.ok()) << need.status().message();
         const auto loaded = load_for_inference(dir_, "", asked);

@@ -1,6 +1,7 @@
 #include "serve/admission.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace bgl::serve {
 
@@ -33,15 +34,18 @@ double seconds_to_first_token(Load load, const StepModel& steps, double enough) 
 
 StepLimits limits_within(const StepModel& steps, double tbt_s, const StepLimits& most) {
   if (tbt_s <= 0 || !steps.known()) return most;
-  const int64_t tokens = std::clamp<int64_t>(steps.tokens_within(0.9 * tbt_s), 1, most.tokens);
+  const int64_t tokens = std::clamp<int64_t>(steps.tokens_within(tbt_s), 1, most.tokens);
   const int64_t pieces = std::min<int64_t>(16, most.tokens / 2);
-  return {tokens, std::clamp<int64_t>(tokens - pieces, 1, most.running), steps.seconds(1) <= tbt_s};
+  return {tokens, std::clamp<int64_t>(tokens - pieces, 1, most.running)};
 }
 
+bool can_keep(const StepModel& steps, double tbt_s) { return tbt_s <= 0 || !steps.known() || steps.seconds(1) <= tbt_s; }
+
 void Margin::observe(double foreseen, double came) {
-  // Steps up and down are in balance where one of a hundred is above.
-  constexpr double kUp = 1.05, kDown = 0.9995, kMost = 10;
-  value_ = std::clamp(value_ * (came > value_ * foreseen ? kUp : kDown), 1.0, kMost);
+  // Steps up and down are in balance where that share is above.
+  constexpr double kUp = 1.05, kMost = 10;
+  const double down = std::pow(kUp, -later_ / (1 - later_));
+  value_ = std::clamp(value_ * (came > value_ * foreseen ? kUp : down), 1.0, kMost);
 }
 
 }  // namespace bgl::serve

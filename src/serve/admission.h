@@ -25,25 +25,27 @@ struct Load {
 // most enough / (a step's seconds) turns over the running ones.
 double seconds_to_first_token(Load load, const StepModel& steps, double enough);
 
-// What a step may hold so that a token comes every `tbt_s` seconds, a tenth of which is kept free.
+// What a step may hold so that a token comes every `tbt_s` seconds.
 struct StepLimits {
-  int64_t tokens = 0;    // of a step
-  int64_t running = 0;   // requests; a step has room for a prompt's pieces beside those that decode
-  bool possible = true;  // false: a step of one token takes longer
+  int64_t tokens = 0;   // of a step
+  int64_t running = 0;  // requests; a step has room for a prompt's pieces beside those that decode
 };
 // `tbt_s` 0, or steps unknown: `most`.
 StepLimits limits_within(const StepModel& steps, double tbt_s, const StepLimits& most);
+// Whether any step is in time: one of one token.
+bool can_keep(const StepModel& steps, double tbt_s);
 
-// How much later than foreseen first tokens come: of a hundred, about one comes later than foreseen times value(). The machine may be shared,
-// and answers may be longer than those before; that shows here and not in the steps.
+// How much later than foreseen things come: the share `later` of them comes later than foreseen times value(). The machine may be shared,
+// and answers may be longer than those before; that shows here and not in the line of the steps.
 class Margin {
  public:
+  explicit Margin(double later) : later_(later) {}
   double value() const { return value_; }
-  // A request's time to its first token, as it was foreseen and as it came.
+  // A time as it was foreseen and as it came.
   void observe(double foreseen, double came);
 
  private:
-  double value_ = 1.4;
+  double later_, value_ = 1.4;
 };
 
 }  // namespace bgl::serve

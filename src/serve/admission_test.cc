@@ -65,30 +65,32 @@ TEST(Admission, ATimeBetweenTokensLimitsStepsAndThoseThatRun) {
   const StepLimits most{256, 64};
   const auto limits = [&](double tbt_s) {
     const StepLimits l = limits_within(m, tbt_s, most);
-    return std::tuple(l.tokens, l.running, l.possible);
+    return std::tuple(l.tokens, l.running, can_keep(m, tbt_s));
   };
   EXPECT_EQ(limits(0), std::tuple(256, 64, true));
   EXPECT_EQ(limits(1), std::tuple(256, 64, true));
-  EXPECT_EQ(limits(0.01001), std::tuple(70, 54, true));  // 9 ms of 10
-  EXPECT_EQ(limits(0.004), std::tuple(16, 1, true));
-  EXPECT_EQ(limits(0.0022), std::tuple(1, 1, true));
+  EXPECT_EQ(limits(0.00901), std::tuple(70, 54, true));
+  EXPECT_EQ(limits(0.00361), std::tuple(16, 1, true));
+  EXPECT_EQ(limits(0.00215), std::tuple(1, 1, true));
   EXPECT_EQ(limits(0.002), std::tuple(1, 1, false)) << "a step of one token takes 2.1 ms";
   EXPECT_EQ(limits_within(StepModel(), 0.002, most).running, 64) << "nothing is known yet";
   // The steps that these limits allow are in time.
   for (const double tbt_s : {0.003, 0.005, 0.012, 0.02}) EXPECT_LE(m.seconds(limits_within(m, tbt_s, most).tokens), tbt_s);
 }
 
-TEST(Margin, OneOfAHundredComesLater) {
-  Margin m;
-  int later = 0;
-  // Ratios spread evenly from 1 to 3: one of a hundred is above 2.98.
-  for (int i = 0; i < 40000; ++i) {
-    const double ratio = 1 + 2.0 * (i * 7919 % 10007) / 10007;
-    if (i >= 20000) later += ratio > m.value();
-    m.observe(0.1, 0.1 * ratio);
+TEST(Margin, TheShareThatItIsMadeForComesLater) {
+  for (const double share : {0.01, 0.05}) {
+    Margin m(share);
+    int later = 0;
+    // Ratios spread evenly from 1 to 3: the share above 3 - 2 share.
+    for (int i = 0; i < 40000; ++i) {
+      const double ratio = 1 + 2.0 * (i * 7919 % 10007) / 10007;
+      if (i >= 20000) later += ratio > m.value();
+      m.observe(0.1, 0.1 * ratio);
+    }
+    EXPECT_NEAR(later / 20000.0, share, 0.005);
+    EXPECT_NEAR(m.value(), 2.9, 0.2);
   }
-  EXPECT_NEAR(later / 20000.0, 0.01, 0.005);
-  EXPECT_NEAR(m.value(), 2.9, 0.2);
 }
 
 }  // namespace

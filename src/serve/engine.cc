@@ -126,7 +126,7 @@ class LocalEngine final : public Engine {
     return {static_cast<int64_t>(r.prompt.size()), std::max<int64_t>(1, static_cast<int64_t>(answer_share_ * static_cast<double>(r.max_tokens)))};
   }
   Status in_time(const std::vector<Request>& requests, double& foreseen) {
-    if (!limits().possible) {
+    if (!can_keep(steps_, 1e-3 * options_.tbt_ms)) {
       ++stats_.refused;
       looks_again_ = true;
       changed_.notify_all();
@@ -142,7 +142,7 @@ class LocalEngine final : public Engine {
     ++stats_.refused;
     return make_status(Code::kResourceExhausted, "the first token is not foreseen within the {:g} ms that this server allows itself", options_.ttft_ms);
   }
-  StepLimits limits() const { return limits_within(steps_, 1e-3 * options_.tbt_ms, {options_.step_tokens, options_.max_running}); }
+  StepLimits limits() const { return limits_within(steps_, 1e-3 * options_.tbt_ms / step_margin_.value(), {options_.step_tokens, options_.max_running}); }
 
   Status check(const Request& request) const {
     const auto n = static_cast<int64_t>(request.prompt.size());
@@ -253,7 +253,10 @@ class LocalEngine final : public Engine {
     int64_t tokens = 0;
     for (const Part& p : parts) tokens += p.count;
     std::lock_guard lock(mutex_);
-    if (tokens > 0) steps_.observe(tokens, now_seconds() - start);
+    if (tokens > 0) {
+      if (steps_.known()) step_margin_.observe(steps_.seconds(tokens), now_seconds() - start);
+      steps_.observe(tokens, now_seconds() - start);
+    }
     std::erase_if(running_, [](const auto& s) { return s->finish != Finish::kNone; });
     running_count_ = static_cast<int64_t>(running_.size());
     load_.clear();
@@ -468,7 +471,8 @@ class LocalEngine final : public Engine {
   std::deque<Waiting> waiting_;
   std::vector<Work> load_;  // of running_
   StepModel steps_;
-  Margin margin_;
+  Margin margin_{0.01};       // of first tokens
+  Margin step_margin_{0.05};  // of steps
   double answer_share_ = 1;  // of max_tokens that answers use
   int64_t running_count_ = 0;
   EngineStats stats_;

@@ -23,7 +23,8 @@ struct EngineOptions {
   int64_t step_tokens = 256;      // of one step: decoding ones first, prompts fill the rest
   int64_t context = 0;            // most tokens of one request, prompt and answer; 0: what the model was made for
   // A request is refused when its first token is foreseen later than this, and when the machine cannot keep the time between two tokens
-  // even for one; else a step takes as few tokens, and as few requests run, as that time asks for, and others wait. 0: no limit.
+  // even for one; else a step takes as few tokens, and as few requests run, as that time asks for (of twenty steps, one is later), and others
+  // wait. 0: no limit.
   double ttft_ms = 0, tbt_ms = 0;
   // Held during a step: engines that share the machine take turns. May be null; must outlive the engine.
   std::mutex* turn = nullptr;
