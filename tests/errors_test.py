@@ -117,7 +117,7 @@ def make_states(tmp):
     flip(os.path.join(tmp, "damaged/checkpoints/step-00000002/boxes-0.safetensors"), -3)
     for name in ("lake", "held_lake"):
         subprocess.run([BGL, "lake", "put", os.path.join(tmp, name), os.path.join(tmp, "text.txt")], check=True, capture_output=True)
-    flip(next(os.path.join(tmp, "lake", f) for f in os.listdir(os.path.join(tmp, "lake")) if f.startswith("segment")), 100)
+    flip(os.path.join(tmp, "lake/log-1.bgl"), 200)
     make_shards(tmp)
     held = []
     for path in ("held/lock", "held_lake/LOCK", "clean/LOCK"):
