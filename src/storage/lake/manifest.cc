@@ -1,5 +1,6 @@
 #include "storage/lake/internal/manifest.h"
 
+#include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -40,15 +41,11 @@ constexpr Column kAllColumns[] = {
     {"run_names", &SegmentRow::run_names},
     {"form", &SegmentRow::form},
 };
-constexpr size_t kColumnsOfVersion2 = 16;
+constexpr size_t kFewestColumns = 16;  // those of version 2
 
-std::span<const Column> columns_of(int version) {
-  return std::span(kAllColumns).first(version == 2 ? kColumnsOfVersion2 : std::size(kAllColumns));
-}
-
-json column_names(int version) {
+json column_names(size_t count) {
   json names = json::array();
-  for (const Column& column : columns_of(version)) names.push_back(column.name);
+  for (const Column& column : std::span(kAllColumns).first(count)) names.push_back(column.name);
   return names;
 }
 
@@ -114,7 +111,7 @@ bool is_sane(const SegmentRow& row) {
 
 std::string write_manifest(const Manifest& manifest, std::span<const SegmentRow> rows) {
   const json head = {{"format", kFormatName},  {"version", kVersion},     {"next_id", manifest.next_id},
-                     {"log", manifest.log_id}, {"segments", rows.size()}, {"columns", column_names(kVersion)}};
+                     {"log", manifest.log_id}, {"segments", rows.size()}, {"columns", column_names(std::size(kAllColumns))}};
   std::string text = head.dump() + "\n";
   text.reserve(text.size() + 256 * rows.size());
   for (const SegmentRow& row : rows) append_row(text, row);
@@ -138,14 +135,17 @@ Result<Manifest> parse_manifest(std::string_view text, const std::string& where,
     return make_status(Code::kUnimplemented, "{}: version {} of the lake; this program reads versions {} and {}", where,
                        version.dump(), kOldestVersion, kVersion);
   }
-  const std::span<const Column> columns = columns_of(version.get<int>());
   Manifest manifest;
   for (const char* number : {"next_id", "log", "segments"}) {
     if (!head.value(number, json()).is_number_unsigned()) return damaged(fmt::format("\"{}\" is not a number", number));
   }
   manifest.next_id = head["next_id"];
   manifest.log_id = head["log"];
-  if (head.value("columns", json()) != column_names(version.get<int>())) return damaged("its columns are not those of this version");
+  // Columns that were added since have their defaults.
+  const json named = head.value("columns", json::array());
+  const size_t count = std::clamp(named.size(), kFewestColumns, std::size(kAllColumns));
+  if (named != column_names(count)) return damaged("its columns are not those of this version");
+  const std::span<const Column> columns = std::span(kAllColumns).first(count);
   rows.clear();
   for (++at; at < checked.size();) {
     const size_t end = std::min(checked.find('\n', at), checked.size());
