@@ -1,11 +1,25 @@
 #include "serve/page_pool.h"
 
 #include <algorithm>
+#include <random>
 
 #include "base/hash.h"
 #include "base/status.h"
 
 namespace bgl::serve {
+
+namespace {
+
+// Of this process, so that nobody can prepare prompts whose pages are taken for those of others.
+uint64_t secret() {
+  static const uint64_t value = [] {
+    std::random_device device;
+    return uint64_t{device()} << 32 | device() | 1;
+  }();
+  return value;
+}
+
+}  // namespace
 
 PagePool::PagePool(int64_t pages) : holders_(static_cast<size_t>(pages)), hash_(static_cast<size_t>(pages)) {
   for (int64_t p = pages - 1; p >= 1; --p) free_.push_back(p);
@@ -13,7 +27,7 @@ PagePool::PagePool(int64_t pages) : holders_(static_cast<size_t>(pages)), hash_(
 
 std::vector<uint64_t> PagePool::chain(std::span<const int32_t> tokens, int64_t pages, int64_t owner) {
   std::vector<uint64_t> out;
-  uint64_t h = 2 * static_cast<uint64_t>(owner) + 1;
+  uint64_t h = secret() + 2 * static_cast<uint64_t>(owner);
   for (int64_t p = 0; p < pages; ++p) {
     const auto* bytes = reinterpret_cast<const char*>(tokens.data() + p * kPageTokens);
     h = hash64({bytes, kPageTokens * sizeof(int32_t)}, h) | 1;  // never 0
