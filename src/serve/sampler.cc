@@ -22,13 +22,24 @@ int32_t argmax(std::span<const float> logits) {
 // The candidates that stay, most probable first, and the sum of their weights.
 double cut(std::vector<int32_t>& order, const std::vector<double>& weight, const SamplingOptions& o) {
   const auto of = [&](int32_t i) { return weight[static_cast<size_t>(i)]; };
-  std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) { return of(a) > of(b); });
-  if (o.top_k > 0 && o.top_k < static_cast<int64_t>(order.size())) order.resize(static_cast<size_t>(o.top_k));
+  const auto before = [&](int32_t a, int32_t b) { return of(a) != of(b) ? of(a) > of(b) : a < b; };
+  if (o.top_k > 0 && o.top_k < static_cast<int64_t>(order.size())) {
+    std::partial_sort(order.begin(), order.begin() + o.top_k, order.end(), before);
+    order.resize(static_cast<size_t>(o.top_k));
+  }
   double total = 0, reached = 0;
   for (const int32_t i : order) total += of(i);
-  size_t kept = 0;
-  // The most probable one has weight 1.
-  while (kept < order.size() && (kept == 0 || (reached < o.top_p * total && of(order[kept]) >= o.min_p))) reached += of(order[kept++]);
+  size_t kept = 0, sorted = 0;
+  // The most probable one has weight 1. Few are kept of a large vocabulary, so no more than needed are put in order.
+  while (kept < order.size()) {
+    if (kept == sorted) {
+      const auto from = order.begin() + static_cast<ptrdiff_t>(sorted);
+      sorted = std::min(order.size(), 8 * sorted + 64);
+      std::partial_sort(from, order.begin() + static_cast<ptrdiff_t>(sorted), order.end(), before);
+    }
+    if (kept > 0 && (reached >= o.top_p * total || of(order[kept]) < o.min_p)) break;
+    reached += of(order[kept++]);
+  }
   order.resize(kept);
   return reached;
 }

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 
 namespace bgl::serve {
 namespace {
@@ -24,6 +26,23 @@ TEST(Sampler, CutsByTopKTopPAndMinP) {
   EXPECT_EQ(draws(logits, {.top_p = 0.75})[3], 0);
   EXPECT_NEAR(draws(logits, {.min_p = 0.5})[2], 7500, 300);
   EXPECT_EQ(draws(logits, {.min_p = 0.7})[1], 20000);
+}
+
+TEST(Sampler, CutsALargeVocabularyWhereASortOfAllWould) {
+  std::vector<float> logits(5000);
+  for (size_t i = 0; i < logits.size(); ++i) logits[i] = static_cast<float>(i * 7919 % 5003) / 500;
+  std::vector<float> sorted = logits;
+  std::sort(sorted.begin(), sorted.end(), std::greater<>());
+  double total = 0, reached = 0;
+  for (const float l : sorted) total += std::exp(l - sorted[0]);
+  size_t kept = 0;
+  while (reached < 0.6 * total) reached += std::exp(sorted[kept++] - sorted[0]);
+  ASSERT_GT(kept, 64U);
+  float least = sorted[0];
+  ops::Generator g(3);
+  for (int i = 0; i < 20000; ++i) least = std::min(least, logits[static_cast<size_t>(sample(logits, {.top_p = 0.6}, g))]);
+  EXPECT_GE(least, sorted[kept - 1]);
+  EXPECT_LT(least, sorted[kept * 9 / 10]);
 }
 
 TEST(Sampler, WhatIsImpossibleIsNeverDrawn) {
