@@ -136,9 +136,32 @@ Status link_groups(const PassState& s, const std::vector<Emission>& emissions, c
   return Status();
 }
 
+// Executables of the structures that ran last.
+class Executables {
+ public:
+  // Empty where there is none; yours to fill until the next call.
+  std::shared_ptr<const Executable>& at(const std::string& structure) {
+    const auto [it, fresh] = kept_.try_emplace(structure);
+    it->second.used = ++uses_;
+    if (fresh && kept_.size() > kMost) {
+      kept_.erase(std::min_element(kept_.begin(), kept_.end(), [](const auto& a, const auto& b) { return a.second.used < b.second.used; }));
+    }
+    return it->second.executable;
+  }
+
+ private:
+  static constexpr size_t kMost = 1000;  // of a large model they take a megabyte each
+  struct Kept {
+    std::shared_ptr<const Executable> executable;
+    uint64_t used = 0;
+  };
+  std::unordered_map<std::string, Kept> kept_;
+  uint64_t uses_ = 0;
+};
+
 struct Cache {
   std::mutex mutex;
-  std::unordered_map<std::string, std::shared_ptr<const Executable>> executables;
+  Executables executables;
   Counters counters;
   std::shared_ptr<const Executable> last;
   StepListener listener;
@@ -200,7 +223,7 @@ std::vector<ops::Value> pending(const std::vector<ops::Value>& values) {
 
 // The executable of the graph's structure, compiled where there is none. Under the cache's mutex.
 Result<std::shared_ptr<const Executable>> executable_for(Cache& c, const Graph& graph) {
-  auto& executable = c.executables[structure(graph)];
+  auto& executable = c.executables.at(structure(graph));
   const bool explain = c.listener != nullptr;
   if (!executable || (explain && !executable->explanation)) {
     const double start = thread_seconds();

@@ -57,6 +57,20 @@ TEST(Compile, ANewScalarDoesNotCompileAgain) {
   EXPECT_EQ(floats(y), (std::vector<float>{5, 10}));
 }
 
+TEST(Compile, TheGraphsThatRanLastAreKept) {
+  const auto compiled = [](int64_t size) {
+    const int64_t before = counters().graphs_compiled;
+    const Value y = ops::neg(leaf(std::vector<float>(static_cast<size_t>(size), 1), {size}));
+    EXPECT_TRUE(evaluate({y}).ok());
+    return counters().graphs_compiled - before;
+  };
+  EXPECT_EQ(compiled(1), 1);
+  for (int64_t size = 2; size <= 1100; ++size) compiled(size);
+  EXPECT_EQ(compiled(1100), 0);
+  EXPECT_EQ(compiled(200), 0);
+  EXPECT_EQ(compiled(1), 1);
+}
+
 TEST(Compile, AnUnusedLeafIsOverwrittenInPlace) {
   Value x = leaf({1, 2, 3}, {3});
   const auto* bytes = x.node->buffers[0]->data();
