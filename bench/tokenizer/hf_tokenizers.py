@@ -1,4 +1,5 @@
-"""Hugging Face tokenizers on the same text: training and encoding, one thread. Usage: hf_tokenizers.py TEXT TOKENIZER_JSON"""
+"""Hugging Face tokenizers train on the same text, one thread; whether their merges are those of TOKENIZER_JSON.
+Usage: hf_tokenizers.py TEXT TOKENIZER_JSON [VOCABULARY]"""
 import json
 import os
 import sys
@@ -9,18 +10,18 @@ os.environ["RAYON_NUM_THREADS"] = "1"
 import tokenizers
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-text = open(sys.argv[1], encoding="utf-8").read()
+text = open(sys.argv[1], encoding="utf-8", newline="").read()
 fresh = Tokenizer(models.BPE())
 fresh.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-start = time.time()
-fresh.train_from_iterator([text], trainers.BpeTrainer(vocab_size=4096, special_tokens=["<|endoftext|>"], show_progress=False,
-                                                      initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
-train = time.time() - start
-ours = Tokenizer.from_file(sys.argv[2])
-best = 1e9
-documents = [text[i : i + 4000] for i in range(0, len(text), 4000)]
-for _ in range(3):
-    start = time.time()
-    count = sum(len(e.ids) for e in ours.encode_batch_fast(documents))
-    best = min(best, time.time() - start)
-print(json.dumps({"peer": "tokenizers " + tokenizers.__version__, "train_s": train, "encode_s": best, "tokens": count}))
+start = time.process_time()
+fresh.train_from_iterator([text], trainers.BpeTrainer(vocab_size=int(sys.argv[3]) if len(sys.argv) > 3 else 4096, special_tokens=["<|endoftext|>"],
+                                                      show_progress=False, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+train = time.process_time() - start
+
+
+def merges(model):
+    return [tuple(m.split(" ")) if isinstance(m, str) else tuple(m) for m in model["model"]["merges"]]
+
+
+ours = merges(json.load(open(sys.argv[2], encoding="utf-8")))
+print(json.dumps({"peer": "tokenizers " + tokenizers.__version__, "train_s": train, "same": ours == merges(json.loads(fresh.to_str()))}))

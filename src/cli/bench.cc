@@ -1,5 +1,6 @@
 #include "cli/bench.h"
 
+#include <time.h>
 #include <unistd.h>
 
 #include <fmt/ranges.h>
@@ -44,7 +45,7 @@ constexpr Bench kBenches[] = {{"gemm", [](const BenchInput& in) { return bench_g
                               {"prefill", [](const BenchInput& in) { return bench_prefill(in.rates); }},
                               {"lake", [](const BenchInput& in) { return bench_lake(in.lake); }},
                               {"prep", [](const BenchInput& in) { return bench_prep(in.argument); }, true},
-                              {"tokenizer", [](const BenchInput& in) { return bench_tokenizer(in.rates); }},
+                              {"tokenizer", [](const BenchInput& in) { return bench_tokenizer(in.argument); }, true},
                               {"jit", [](const BenchInput& in) { return bench_jit(in.rates); }},
                               {"mask", [](const BenchInput& in) { return bench_mask(in.rates); }},
                               {"serve", [](const BenchInput& in) { return bench_serve(in.load); }, true}};
@@ -90,6 +91,12 @@ Status bench(BenchInput in, const std::string& file) {
 std::string scratch_folder(const char* name) {
   const char* base = std::getenv("TMPDIR");
   return fmt::format("{}/bgl-bench-{}-{}", base ? base : "/tmp", name, getpid());
+}
+
+double cpu_seconds() {
+  timespec t{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
 }
 
 double seconds_now() { return 1e-9 * static_cast<double>(real_env().now_ns()); }

@@ -31,7 +31,8 @@ BenchResults bench_prefill(const lang::Rates& rates);
 BenchResults bench_jit(const lang::Rates& rates);
 // On the HTML pages of `folder`; empty: on made ones.
 BenchResults bench_prep(const std::string& folder);
-BenchResults bench_tokenizer(const lang::Rates& rates);
+// On the texts FOLDER/NAME.txt, documents separated by NUL; empty: on a made one, training too.
+BenchResults bench_tokenizer(const std::string& folder);
 // Needs no rates.
 BenchResults bench_mask(const lang::Rates& rates);
 struct LakeBench {
@@ -61,6 +62,8 @@ std::string made_text(size_t bytes, uint64_t seed);
 // A folder of this process for a benchmark's files, not yet made.
 std::string scratch_folder(const char* name);
 double seconds_now();
+// Of a core, taken by this thread.
+double cpu_seconds();
 // The least time of one call, over at least `seconds` of calls.
 template <typename F>
 double least_seconds(double seconds, F fn) {
@@ -71,6 +74,20 @@ double least_seconds(double seconds, F fn) {
     fn();
     best = std::min(best, seconds_now() - start);
   } while (seconds_now() < end);
+  return best;
+}
+
+// The least time of a core that one call takes, of at least three calls and a second of them. For work of one thread, on a machine
+// that others use too.
+template <typename F>
+double least_cpu_seconds(F fn) {
+  double best = 1e300, all = 0;
+  for (int calls = 0; calls < 3 || all < 1; ++calls) {
+    const double start = cpu_seconds();
+    fn();
+    const double took = cpu_seconds() - start;
+    best = std::min(best, took), all += took;
+  }
   return best;
 }
 

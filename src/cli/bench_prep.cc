@@ -1,6 +1,4 @@
 // bgl bench prep: the stages of preparation, in seconds of one core each, and the whole of it.
-#include <time.h>
-
 #include <nlohmann/json.hpp>
 
 #include "base/env.h"
@@ -20,25 +18,6 @@ namespace {
 
 using nlohmann::json;
 using Texts = std::vector<std::string>;
-
-double cpu_seconds() {
-  timespec t{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
-}
-
-// The least time of this thread that one call takes, of at least three calls and a second.
-template <typename F>
-double least_cpu_seconds(F fn) {
-  double best = 1e300, all = 0;
-  for (int calls = 0; calls < 3 || all < 1; ++calls) {
-    const double start = cpu_seconds();
-    fn();
-    const double took = cpu_seconds() - start;
-    best = std::min(best, took), all += took;
-  }
-  return best;
-}
 
 size_t bytes_of(const Texts& texts) {
   size_t bytes = 0;

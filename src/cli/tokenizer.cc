@@ -18,6 +18,7 @@ namespace {
 struct TokenizerArgs {
   std::string tokenizer, clean, out;
   int32_t vocab_size = 8192;
+  int64_t memory_mb = 4096;
 };
 
 Result<std::string> read_stdin() {
@@ -72,7 +73,7 @@ Status run_decode(const TokenizerArgs& args) {
 Status run_train(const TokenizerArgs& args) {
   std::unique_ptr<Progress> progress;
   std::string shown;
-  prep::TrainTokenizerOptions options{args.clean, args.out, args.vocab_size, {}};
+  prep::TrainTokenizerOptions options{args.clean, args.out, args.vocab_size, args.memory_mb << 20, {}};
   options.progress = [&](const char* stage, int64_t done, int64_t total) {
     if (!progress || shown != stage) {
       if (progress) progress->finish();
@@ -113,6 +114,9 @@ void add_tokenizer(CLI::App& app, Status& status) {
   set_example(*train, "bgl tokenizer train clean --vocab 8192 --out tok");
   train->add_option("CLEAN", args->clean, "Folder of 'bgl prep'")->required();
   train->add_option("--vocab", args->vocab_size, "Number of tokens")->capture_default_str();
+  train->add_option("--memory-mb", args->memory_mb, "For words; what does not fit goes to the disk, and the merges are the same. 0: no bound")
+      ->capture_default_str()
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 30));
   train->add_option("--out", args->out, "Folder that gets tokenizer.json")->required();
   train->callback([args, &status] { status = run_train(*args); });
 }

@@ -31,6 +31,9 @@ Result<TrainTokenizerReport> train_tokenizer(Env& env, const TrainTokenizerOptio
   train.vocab_size = options.vocab_size;
   train.marks = {"<|endoftext|>", "<|user|>", "<|assistant|>"};
   if (options.progress) train.progress = [&](int32_t done, int32_t total) { options.progress("merges", done, total); };
+  BGL_TRY(env.make_dirs(options.out));
+  train.memory_bytes = options.memory_bytes;
+  train.scratch = options.out;
   text::BpeTrainer trainer(train);
   for (size_t i = 0; i < index.files.size(); ++i) {
     BGL_TRY(each_clean_document(env, options.clean, index.files[i].file, [&](const CleanDocument& document) -> Status {

@@ -13,6 +13,7 @@ namespace bgl::prep {
 struct TrainTokenizerOptions {
   std::string clean, out;  // `out` gets tokenizer.json, and train.json with what it was made from
   int32_t vocab_size = 8192;
+  int64_t memory_bytes = 0;  // for words; 0: no bound. What does not fit lies in `out` meanwhile
   std::function<void(const char* stage, int64_t done, int64_t total)> progress;
 };
 struct TrainTokenizerReport {

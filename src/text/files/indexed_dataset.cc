@@ -45,18 +45,28 @@ int64_t token_type_bytes(TokenType type) {
 TokenType token_type_for(int64_t vocabulary) { return vocabulary < 65500 ? TokenType::kU16 : TokenType::kI32; }
 
 Result<IndexedDataset> IndexedDataset::open(const std::string& prefix) {
+  BGL_ASSIGN(MmapFile index, MmapFile::open(prefix + ".idx"));
+  BGL_ASSIGN(MmapFile data, MmapFile::open(prefix + ".bin"));
+  BGL_ASSIGN(IndexedDataset out, parse(index.bytes(), data.bytes(), prefix));
+  out.index_file_ = std::move(index);
+  out.data_file_ = std::move(data);
+  return out;
+}
+
+Result<IndexedDataset> IndexedDataset::parse(std::span<const std::byte> index, std::span<const std::byte> data,
+                                             const std::string& prefix) {
   IndexedDataset out;
   out.prefix_ = prefix;
-  BGL_ASSIGN(out.index_, MmapFile::open(prefix + ".idx"));
-  BGL_ASSIGN(out.data_, MmapFile::open(prefix + ".bin"));
-  BGL_TRY(out.parse());
+  out.index_ = index;
+  out.data_ = data;
+  BGL_TRY(out.check());
   return out;
 }
 
 // Longer than a screen: one check per field, in the order of the layout above.
-Status IndexedDataset::parse() {
-  const std::string& path = index_.path();
-  const std::span<const std::byte> bytes = index_.bytes();
+Status IndexedDataset::check() {
+  const std::string path = prefix_ + ".idx";
+  const std::span<const std::byte> bytes = index_;
   if (bytes.size() < kIndexHeaderBytes) {
     return data_loss("{}: {} bytes are too few for an index (header is {})", path, bytes.size(), kIndexHeaderBytes);
   }
@@ -92,9 +102,10 @@ Status IndexedDataset::parse() {
       return data_loss("{}: sequence {} points at byte {} of the data, but {} was expected", path, i, pointer, expected);
     }
     expected += length * width;
+    if (static_cast<uint64_t>(expected) > data_.size()) break;  // said below; sums of lengths could overflow
   }
-  if (static_cast<uint64_t>(expected) != data_.bytes().size()) {
-    return data_loss("{}: the index describes {} bytes, but {} has {}", path, expected, data_.path(), data_.bytes().size());
+  if (static_cast<uint64_t>(expected) != data_.size()) {
+    return data_loss("{}: the index describes {} bytes, but {} has {}", path, expected, data_path(), data_.size());
   }
   tokens_ = expected / width;
   documents_ = bounds == 0 ? 0 : static_cast<int64_t>(bounds) - 1;
@@ -126,9 +137,9 @@ int64_t IndexedDataset::sequence_at(int64_t token) const {
 Status IndexedDataset::read(int64_t begin, std::span<int32_t> out) const {
   const int64_t count = static_cast<int64_t>(out.size());
   if (begin < 0 || begin > tokens_ || count > tokens_ - begin) {
-    return invalid_argument("{}: tokens [{}, {}) asked, but it holds {}", data_.path(), begin, begin + count, tokens_);
+    return invalid_argument("{}: tokens [{}, {}) asked, but it holds {}", data_path(), begin, begin + count, tokens_);
   }
-  const std::byte* from = data_.bytes().data() + begin * token_type_bytes(type_);
+  const std::byte* from = data_.data() + begin * token_type_bytes(type_);
   switch (type_) {
     case TokenType::kU8:
       widen<uint8_t>(from, out);
@@ -149,7 +160,7 @@ Status IndexedDataset::read(int64_t begin, std::span<int32_t> out) const {
       for (int64_t i = 0; i < count; ++i) {
         const int64_t value = load_at<int64_t>(from, i);
         if (value < INT32_MIN || value > INT32_MAX) {
-          return data_loss("{}: element {} is {}, too large for a token", data_.path(), begin + i, value);
+          return data_loss("{}: element {} is {}, too large for a token", data_path(), begin + i, value);
         }
         out[static_cast<size_t>(i)] = static_cast<int32_t>(value);
       }

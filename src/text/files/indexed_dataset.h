@@ -36,6 +36,9 @@ TokenType token_type_for(int64_t vocabulary);
 class IndexedDataset {
  public:
   static Result<IndexedDataset> open(const std::string& prefix);
+  // Of the bytes of both files, which outlive it; `prefix` names them in messages.
+  static Result<IndexedDataset> parse(std::span<const std::byte> index, std::span<const std::byte> data,
+                                      const std::string& prefix);
 
   int64_t sequences() const { return sequences_; }
   int64_t documents() const { return documents_; }
@@ -54,9 +57,11 @@ class IndexedDataset {
   const std::string& prefix() const { return prefix_; }
 
  private:
-  Status parse();
+  Status check();
+  std::string data_path() const { return prefix_ + ".bin"; }
   std::string prefix_;
-  MmapFile index_, data_;
+  MmapFile index_file_, data_file_;
+  std::span<const std::byte> index_, data_;
   TokenType type_ = TokenType::kI32;
   int64_t sequences_ = 0, documents_ = 0, tokens_ = 0;
   const std::byte* lengths_ = nullptr;

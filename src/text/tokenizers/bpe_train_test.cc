@@ -88,6 +88,37 @@ TEST(BpeTrain, AgreesWithTheDefinition) {
   }
 }
 
+// Random words, many of them once, some often, as languages have them.
+std::vector<std::string> wordy_documents(uint32_t seed, int words) {
+  std::mt19937 random(seed);
+  std::vector<std::string> out;
+  for (int w = 0; w < words; ++w) {
+    if (w % 50 == 0) out.emplace_back();
+    const uint32_t alphabet = random() % 4 == 0 ? 20 : 5;
+    std::string word = " ";
+    for (uint32_t n = 1 + random() % (random() % 8 + 1); n > 0; --n) word += static_cast<char>('a' + random() % alphabet);
+    if (random() % 7 == 0) word += "\xD0" + std::string(1, static_cast<char>(0xB0 + random() % 8));
+    out.back() += word;
+  }
+  return out;
+}
+
+TEST(BpeTrain, ABoundOnMemoryGivesTheSameMerges) {
+  for (uint32_t seed = 1; seed <= 3; ++seed) {
+    const std::vector<std::string> documents = wordy_documents(seed, 6000);
+    const std::string wanted = trained(documents, 600, 2)->to_json().value();
+    // From a few passes to one a merge; there are some thousands of words, of 95 bytes each and more.
+    for (const int64_t memory : {100000, 20000, 1}) {
+      BpeTrainer trainer({.vocab_size = 600, .min_count = 2, .marks = {"<|endoftext|>"}, .memory_bytes = memory});
+      for (const std::string& document : documents) trainer.add(document);
+      EXPECT_EQ(trainer.train().value()->to_json().value(), wanted) << "seed " << seed << ", " << memory << " bytes";
+    }
+  }
+  BpeTrainer refused({.vocab_size = 300, .marks = {}, .memory_bytes = 1, .scratch = "/nonexistent"});
+  for (const std::string& document : wordy_documents(1, 100)) refused.add(document);
+  EXPECT_EQ(refused.train().status().message(), "/nonexistent: cannot make a scratch file: No such file or directory");
+}
+
 TEST(BpeTrain, StopsWhenNothingIsFrequentEnough) {
   EXPECT_EQ(trained({"abc xyz"}, 5000, 2)->vocab_size(), 257);
   BpeTrainer small({.vocab_size = 256, .marks = {"<|endoftext|>"}});

@@ -118,7 +118,7 @@ bool unescape_piece(PieceBpeTokenizer::Piece& piece) {
     piece.text = std::string(1, static_cast<char>(byte));
     return true;
   }
-  for (size_t at = 0; (at = piece.text.find("\xE2\x96\x81", at)) != std::string::npos; ++at) piece.text.replace(at, 3, " ");
+  for (size_t at = 0; (at = piece.text.find("\xE2\x96\x81", at)) != std::string::npos; ++at) piece.text.replace(at, 3, 1, ' ');
   return true;
 }
 

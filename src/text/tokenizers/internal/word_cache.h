@@ -27,7 +27,7 @@ class WordCache {
   }
 
  private:
-  static constexpr size_t kSlots = 16384;
+  static constexpr size_t kSlots = 65536;
   std::vector<Slot> slots_;
 };
 
