@@ -1,4 +1,4 @@
-"""Texts of many languages out of Debian's packages, for `bgl bench tokenizer FOLDER` and bench/prep/language.py.
+"""Texts of many languages out of Debian's packages, for `bgl bench tokenizer FOLDER`.
 
 Usage: debian_texts.py OUT [MEGABYTES]   writes OUT/english.txt, OUT/mixed.txt (of about 1.3 MB, and of MEGABYTES where they are named),
 OUT/code.txt, and OUT/languages.jsonl: a line {"language", "text"} a page. Downloads packages with apt-get, installs none."""

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstring>
 #include <queue>
 
 namespace bgl::text {
 namespace {
 
 constexpr size_t kShortWord = 48;
-constexpr int32_t kNoRank = INT32_MAX;
 
 uint64_t pair_key(int32_t left, int32_t right) {
   return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
@@ -25,6 +25,7 @@ BpeMerges::BpeMerges(std::vector<Merge> merges) : list_(std::move(merges)) {
   while (capacity < list_.size() * 2) capacity *= 2;
   slots_.assign(capacity, Slot{0, kNoRank, -1});
   mask_ = capacity - 1;
+  of_bytes_.resize(kByteIds * kByteIds);
   for (size_t i = 0; i < list_.size(); ++i) {
     Merge& merge = list_[i];
     if (merge.rank < 0) merge.rank = static_cast<int32_t>(i);
@@ -32,15 +33,16 @@ BpeMerges::BpeMerges(std::vector<Merge> merges) : list_(std::move(merges)) {
     uint64_t slot = mix(pair) & mask_;
     while (slots_[slot].rank != kNoRank && slots_[slot].pair != pair) slot = (slot + 1) & mask_;
     slots_[slot] = {pair, merge.rank, merge.merged};
+    if (both_bytes(merge.left, merge.right)) of_bytes_[static_cast<size_t>(merge.left) * kByteIds + static_cast<size_t>(merge.right)] = {merge.rank, merge.merged};
   }
 }
 
-const BpeMerges::Slot* BpeMerges::find(int32_t left, int32_t right) const {
+BpeMerges::Found BpeMerges::find(int32_t left, int32_t right) const {
+  if (both_bytes(left, right)) return of_bytes_[static_cast<size_t>(left) * kByteIds + static_cast<size_t>(right)];
   const uint64_t pair = pair_key(left, right);
-  for (uint64_t i = mix(pair) & mask_; slots_[i].rank != kNoRank; i = (i + 1) & mask_) {
-    if (slots_[i].pair == pair) return &slots_[i];
-  }
-  return nullptr;
+  uint64_t i = mix(pair) & mask_;
+  while (slots_[i].rank != kNoRank && slots_[i].pair != pair) i = (i + 1) & mask_;
+  return {slots_[i].rank, slots_[i].merged};
 }
 
 void BpeMerges::apply(std::vector<int32_t>& word) const {
@@ -52,9 +54,9 @@ void BpeMerges::apply_short(std::vector<int32_t>& word) const {
   int32_t rank[kShortWord], merged[kShortWord];  // of the pair that begins at i
   size_t n = word.size();
   const auto look = [&](size_t i) {
-    const Slot* slot = i + 1 < n ? find(word[i], word[i + 1]) : nullptr;
-    rank[i] = slot ? slot->rank : kNoRank;
-    merged[i] = slot ? slot->merged : -1;
+    const Found found = i + 1 < n ? find(word[i], word[i + 1]) : Found{};
+    rank[i] = found.rank;
+    merged[i] = found.merged;
   };
   for (size_t i = 0; i < n; ++i) look(i);
   for (;;) {
@@ -64,12 +66,11 @@ void BpeMerges::apply_short(std::vector<int32_t>& word) const {
     }
     if (rank[best] == kNoRank) break;
     word[best] = merged[best];
-    for (size_t i = best + 1; i + 1 < n; ++i) {
-      word[i] = word[i + 1];
-      rank[i] = rank[i + 1];
-      merged[i] = merged[i + 1];
-    }
     --n;
+    const size_t after = (n - best - 1) * sizeof(int32_t);
+    std::memmove(word.data() + best + 1, word.data() + best + 2, after);
+    std::memmove(rank + best + 1, rank + best + 2, after);
+    std::memmove(merged + best + 1, merged + best + 2, after);
     look(best);
     if (best > 0) look(best - 1);
     if (n == 1) break;
@@ -90,9 +91,9 @@ void BpeMerges::apply_long(std::vector<int32_t>& word) const {
   std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> heap;
   const auto offer = [&](size_t left) {
     if (next[left] >= n) return;
-    if (const Slot* slot = find(word[left], word[next[left]])) {
-      heap.push({slot->rank, static_cast<uint32_t>(left), slot->merged, slot->pair});
-    }
+    const Found found = find(word[left], word[next[left]]);
+    if (found.rank == kNoRank) return;
+    heap.push({found.rank, static_cast<uint32_t>(left), found.merged, pair_key(word[left], word[next[left]])});
   };
   for (size_t i = 0; i < n; ++i) {
     next[i] = static_cast<uint32_t>(i + 1);

@@ -57,19 +57,16 @@ void ByteBpeTokenizer::encode_piece(std::string_view piece, bool, std::vector<in
     piece = held = " " + std::string(piece);
   }
   WordCachePool::Lease cache(caches_);
-  std::vector<int32_t> long_word;
+  std::vector<int32_t> fresh;
   for_each_word(pre_, piece, [&](std::string_view word) {
-    if (word.size() > WordCache::kWordBytesMax) {
-      encode_word(word, long_word);
-      out.insert(out.end(), long_word.begin(), long_word.end());
+    WordCache::Slot* slot = word.size() <= WordCache::kWordBytesMax ? &(*cache).at(word) : nullptr;
+    if (slot && slot->holds(word)) {
+      out.insert(out.end(), slot->ids().begin(), slot->ids().end());
       return;
     }
-    WordCache::Slot& slot = (*cache).at(word);
-    if (slot.word != word) {
-      encode_word(word, slot.ids);
-      slot.word = word;
-    }
-    out.insert(out.end(), slot.ids.begin(), slot.ids.end());
+    encode_word(word, fresh);
+    if (slot) slot->keep(word, fresh);
+    out.insert(out.end(), fresh.begin(), fresh.end());
   });
 }
 

@@ -30,12 +30,20 @@ class BpeMerges {
     int32_t rank;
     int32_t merged;
   };
-  const Slot* find(int32_t left, int32_t right) const;
+  static constexpr int32_t kNoRank = INT32_MAX;
+  struct Found {
+    int32_t rank = kNoRank, merged = -1;
+  };
+  Found find(int32_t left, int32_t right) const;
   void apply_short(std::vector<int32_t>& word) const;
   void apply_long(std::vector<int32_t>& word) const;
 
   std::vector<Merge> list_;
   std::vector<Slot> slots_;  // open addressing, a power of two, at most half full
+  // Pairs of the first ids, which are those of bytes: what every word begins with.
+  static constexpr size_t kByteIds = 256;
+  std::vector<Found> of_bytes_;
+  static bool both_bytes(int32_t left, int32_t right) { return (static_cast<uint32_t>(left) | static_cast<uint32_t>(right)) < kByteIds; }
   uint64_t mask_ = 0;
 };
 

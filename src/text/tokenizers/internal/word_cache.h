@@ -1,13 +1,15 @@
 // Words already encoded. A cache is borrowed for one encode() call, so lookups need no lock; where two words share a slot the
-// newer replaces the older. Bounded: 16,384 words of at most 64 bytes.
+// newer replaces the older. Bounded: 65,536 words of at most 46 bytes and 20 ids, each in two lines of the processor's cache.
 #pragma once
 
 #include <xxhash.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <mutex>
-#include <string>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -15,12 +17,26 @@ namespace bgl::text {
 
 class WordCache {
  public:
-  static constexpr size_t kWordBytesMax = 64;
-  struct Slot {
-    std::string word;
-    std::vector<int32_t> ids;
+  static constexpr size_t kWordBytesMax = 46, kIdsMax = 20;
+  class alignas(64) Slot {
+   public:
+    bool holds(std::string_view word) const { return bytes_ == word.size() && std::memcmp(word_, word.data(), word.size()) == 0; }
+    std::span<const int32_t> ids() const { return {ids_, count_}; }
+    // Words of more ids are not kept.
+    void keep(std::string_view word, std::span<const int32_t> ids) {
+      if (ids.size() > kIdsMax) return;
+      bytes_ = static_cast<uint8_t>(word.size());
+      count_ = static_cast<uint8_t>(ids.size());
+      std::copy(word.begin(), word.end(), word_);
+      std::copy(ids.begin(), ids.end(), ids_);
+    }
+
+   private:
+    uint8_t bytes_ = 0, count_ = 0;
+    char word_[kWordBytesMax];
+    int32_t ids_[kIdsMax];
   };
-  // The slot where `word` is or belongs; slot.word == word when its ids are known. Longer words must not be asked.
+  // The slot where `word` is or belongs. Longer and empty words must not be asked.
   Slot& at(std::string_view word) {
     if (slots_.empty()) slots_.resize(kSlots);
     return slots_[XXH3_64bits(word.data(), word.size()) % kSlots];
