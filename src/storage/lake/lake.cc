@@ -78,7 +78,9 @@ Status LakeImpl::load() {
     BGL_TRY(load_manifest());
     BGL_ASSIGN(const bool is_safe, protect());
     const Status opened = is_safe ? open_log() : Status();
-    if (is_safe && (opened.code() != Code::kNotFound || options_.write || tries == 100)) return opened;
+    // A log goes on under the next manifest, and its newest batches then name segments of that one as replaced.
+    BGL_ASSIGN(const bool is_one_moment, is_safe && opened.ok() ? is_current() : is_safe);
+    if (is_one_moment && (opened.code() != Code::kNotFound || options_.write || tries == 100)) return opened;
     if (tries == 100) return make_status(Code::kUnavailable, "lake {}: it changes faster than it can be opened", dir_);
   }
 }
@@ -94,6 +96,11 @@ Result<bool> LakeImpl::protect() {
     return true;
   }
   lease_ = std::move(lease).value();
+  return is_current();
+}
+
+Result<bool> LakeImpl::is_current() {
+  if (options_.write) return true;
   const auto now = store_.read_manifest(manifest_name());
   if (!now.ok() && now.status().code() != Code::kNotFound) return now.status();
   return now.ok() && now->version == version_;

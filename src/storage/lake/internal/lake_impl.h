@@ -57,6 +57,7 @@ class LakeImpl final : public Lake {
   Status load();
   Status load_manifest();
   Result<bool> protect();
+  Result<bool> is_current();  // whether the manifest is still the one that was loaded
   std::string manifest_name() const;
   Status open_log();
   Status remove_unreferenced();
