@@ -78,7 +78,9 @@ with tempfile.TemporaryDirectory() as tmp:
     os.mkdir(plain)
     with open(os.path.join(plain, "weights"), "w") as f:
         f.write("123")
-    run("verify", plain, fails="is none of: lake (a folder with MANIFEST), kernels (a folder with compiled kernels)")
+    run("verify", plain, fails="is none of: lake (a folder with MANIFEST), kernels (a folder with compiled kernels), "
+        "checkpoint (a folder with index.json and boxes-0.safetensors), shards (a folder with the manifest.json of `bgl prep tokenize`), "
+        "files (a folder with manifest.json), bare files (models and shards of other programs), and holds none")
     run("verify", plain, "--record")
     run("verify", plain)
     with open(os.path.join(plain, "weights"), "w") as f:

@@ -1,5 +1,5 @@
 // Low-rank adapters (LoRA) of one base model, served side by side: the base's weights are there once, whatever they are packed as, and every
-// matrix has the adapters' rows beside it (framework::AdapterTable). Each token of a step belongs to the base or to one adapter; a step's
+// matrix has the adapters' rows beside it (framework::AdapterTables). Each token of a step belongs to the base or to one adapter; a step's
 // tokens may belong to any mixture of them. Ref: arXiv:2106.09685; arXiv:2311.03285 for serving many.
 //
 // An adapter's folder has PEFT's layout: adapter_config.json (peft_type LORA, lora_alpha, use_rslora) and adapter_model.safetensors, whose

@@ -70,7 +70,7 @@ void WordRuns::lengthen_to(size_t n) {
   while (length_ < n && !places_.empty()) {
     // Runs of one word are not counted: all pairs of words may be repeated.
     if (length_ == 1) {
-      if (!places_.empty()) places_.pop_back();
+      places_.pop_back();
     } else {
       size_t kept = 0;
       for (size_t i = 0; i + 1 < places_.size(); ++i) {

@@ -15,15 +15,14 @@ namespace bgl::ops::kernels {
 namespace {
 
 using lang::Builder;
-using lang::Elem;
 using lang::Mem;
 using lang::TileAccess;
 using lang::Val;
 
 constexpr int64_t kPairsAtOnce = 64;  // of K: a panel's part then stays in the first cache while the rows pass
-constexpr int64_t kPairRowsMost = 480;    // of a program: its unfinished sums stay in the second cache
-constexpr int64_t kPairsAhead = 16;   // asked for before they are needed, where the weights stream
-constexpr int64_t kLineWords = 16;    // of a cache line
+constexpr int64_t kPairRowsMost = 480;  // of a program: its unfinished sums stay in the second cache
+constexpr int64_t kPairsAhead = 16;  // asked for before they are needed, where the weights stream
+constexpr int64_t kLineWords = 16;  // of a cache line
 
 struct PairTile {
   int rows, cols;
