@@ -3,7 +3,9 @@
 
 #include <atomic>
 #include <filesystem>
+#include <functional>
 #include <thread>
+#include <utility>
 
 #include "sim/sim_env.h"
 #include "storage/lake/lake.h"
@@ -120,6 +122,50 @@ TEST(LakeReaders, WithoutALeaseTheReaderIsTold) {
   EXPECT_NE(gone.message().find("it is gone; if the lake was merged since it was opened, open it again"), std::string::npos);
   ASSERT_TRUE(reader->refresh().ok());
   EXPECT_TRUE(read_all_of(*reader, "new ", 60).ok());
+}
+
+// An Env in which something happens once, just before a log is opened.
+class BeforeALog final : public Env {
+ public:
+  BeforeALog(Env& env, std::function<void()> happens) : env_(env), happens_(std::move(happens)) {}
+  int64_t now_ns() override { return env_.now_ns(); }
+  int64_t wall_ns() override { return env_.wall_ns(); }
+  int64_t process_id() override { return env_.process_id(); }
+  Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override {
+    if (happens_ && path.find("/log-") != std::string::npos) std::exchange(happens_, nullptr)();
+    return env_.open(path, mode);
+  }
+  Result<std::unique_ptr<FileView>> map(const std::string& path) override { return env_.map(path); }
+  Status rename(const std::string& from, const std::string& to) override { return env_.rename(from, to); }
+  Status remove(const std::string& path) override { return env_.remove(path); }
+  Result<std::vector<DirEntry>> list_dir(const std::string& path) override { return env_.list_dir(path); }
+  Status make_dirs(const std::string& path) override { return env_.make_dirs(path); }
+  Result<FileStat> stat(const std::string& path) override { return env_.stat(path); }
+  Status sync_dir(const std::string& path) override { return env_.sync_dir(path); }
+  Result<std::unique_ptr<FileLock>> lock_file(const std::string& path, const std::string& text) override {
+    return env_.lock_file(path, text);
+  }
+
+ private:
+  Env& env_;
+  std::function<void()> happens_;
+};
+
+// The log goes on under the manifest after a compaction: what it then says is replaced lies in segments of that manifest.
+TEST(LakeReaders, AnOpenTakesManifestAndLogOfOneMoment) {
+  sim::SimEnv env(1);
+  auto writer = opened(env, "/l", {.write = true, .create = true});
+  for (const char* text : {"old ", "older "}) {
+    put_all(*writer, text, 60);
+    ASSERT_TRUE(writer->seal().ok());
+  }
+  BeforeALog slow(env, [&] {
+    ASSERT_TRUE(writer->compact().ok());
+    put_all(*writer, "new ", 60);
+  });
+  auto reader = opened(slow, "/l", {});
+  const Status whole = read_all_of(*reader, "new ", 60);
+  EXPECT_TRUE(whole.ok()) << whole.message();
 }
 
 // The same with processes' own clocks: two readers open, read and refresh while the writer replaces and compacts.
