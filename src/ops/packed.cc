@@ -142,7 +142,6 @@ const std::vector<OpDef>& packed_table() {
     linear_op.infer = infer_packed_linear;
     linear_op.reference = ref_packed_linear;
     linear_op.lower = [](Lowering& l, const Node& n) { kernels::lower_packed_linear(l, n.inputs.size() == 3); };
-    linear_op.cost = cost_packed_linear;
     linear_op.sharding = "mk,nkl,nkl->mn";
     linear_op.samples = samples_packed_linear;
     linear_op.tolerance = 1e-4;  // as matmul's
@@ -155,7 +154,9 @@ const std::vector<OpDef>& packed_table() {
     embedding_op.cost = cost_packed_embedding;
     embedding_op.sharding = "nkl,nkl,...->...k";
     embedding_op.samples = samples_packed_embedding;
-    return std::vector<OpDef>{linear_op, embedding_op, w8a8_linear_op(), w16a16_linear_op()};
+    std::vector<OpDef> all = {linear_op, embedding_op, w8a8_linear_op(), w16a16_linear_op()};
+    for (const size_t product : {0, 2, 3}) all[product].cost = cost_packed_linear;
+    return all;
   }();
   return table;
 }

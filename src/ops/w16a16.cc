@@ -41,12 +41,6 @@ std::vector<RefTensor> ref_w16a16_linear(std::span<const RefTensor> in, const At
   return {out};
 }
 
-Cost cost_w16a16_linear(const Node& node) {
-  Cost c = streaming_cost(node, 0);
-  c.flops = 2.0 * static_cast<double>(numel(node.outs[0].shape)) * static_cast<double>(node.inputs[0].size(1));
-  return c;
-}
-
 std::vector<Sample> samples_w16a16_linear() {
   std::vector<Sample> out;
   for (const auto& [m, k, n] : {std::array<int64_t, 3>{1, 1, 1}, {1, 70, 130}, {2, 64, 64}, {3, 130, 100}, {4, 301, 65}, {9, 65, 200},
@@ -75,7 +69,6 @@ OpDef w16a16_linear_op() {
   op.infer = infer_w16a16_linear;
   op.reference = ref_w16a16_linear;
   op.lower = [](Lowering& l, const Node&) { kernels::lower_w16a16_linear(l); };
-  op.cost = cost_w16a16_linear;
   op.sharding = "mk,nkl->mn";
   op.samples = samples_w16a16_linear;
   op.tolerance = 1e-4;

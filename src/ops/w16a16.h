@@ -5,6 +5,7 @@
 
 namespace bgl::ops {
 
+// Its cost is that of every packed product (packed.cc).
 OpDef w16a16_linear_op();
 
 // `panels` as W[rows, k] has them.

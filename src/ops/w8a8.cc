@@ -57,12 +57,6 @@ std::vector<RefTensor> ref_w8a8_linear(std::span<const RefTensor> in, const Attr
   return {out};
 }
 
-Cost cost_w8a8_linear(const Node& node) {
-  Cost c = streaming_cost(node, 0);
-  c.flops = 2.0 * static_cast<double>(numel(node.outs[0].shape)) * static_cast<double>(node.inputs[0].size(1));
-  return c;
-}
-
 std::vector<Sample> samples_w8a8_linear() {
   std::vector<Sample> out;
   for (const auto& [m, k, n] : {std::array<int64_t, 3>{1, 1, 1}, {1, 70, 130}, {2, 64, 64}, {3, 130, 100}, {4, 300, 65}, {9, 65, 200},
@@ -107,7 +101,6 @@ OpDef w8a8_linear_op() {
   op.infer = infer_w8a8_linear;
   op.reference = ref_w8a8_linear;
   op.lower = [](Lowering& l, const Node&) { kernels::lower_w8a8_linear(l); };
-  op.cost = cost_w8a8_linear;
   op.sharding = "mk,nkl,nkl,nkl->mn";
   op.samples = samples_w8a8_linear;
   op.tolerance = 1e-4;

@@ -8,6 +8,7 @@
 
 namespace bgl::ops {
 
+// Its cost is that of every packed product (packed.cc).
 OpDef w8a8_linear_op();
 
 // `in`: panels, scales and, for a product, sums, as W[rows, k] has them.

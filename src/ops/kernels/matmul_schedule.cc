@@ -109,6 +109,8 @@ ProgramShare share_of(const ProductSize& size, const GemmSchedule& s, const Mach
   return {panels_per, 0};
 }
 
+int64_t streamed_panels_per(int64_t panels, int threads) { return std::max<int64_t>(1, panels / (8 * threads)); }
+
 int64_t items_per_program(int64_t items, int64_t others, int64_t least, int threads) {
   const int64_t wanted = std::max<int64_t>(1, 2 * threads / std::max<int64_t>(1, others));
   return std::max(least, ((items + wanted - 1) / wanted + least - 1) / least * least);

@@ -53,4 +53,8 @@ ProgramShare share_of(const ProductSize& size, const GemmSchedule& s, const Mach
 // The items a program takes, in multiples of `least`, so that with `others` programs beside it every thread finds a few.
 int64_t items_per_program(int64_t items, int64_t others, int64_t least, int threads);
 
+// Panels of packed weights a program takes where they are read for few rows. A panel is a long stream by itself: small pieces, so that a
+// thread that wakes late or shares its core holds the other up less.
+int64_t streamed_panels_per(int64_t panels, int threads);
+
 }  // namespace bgl::ops::kernels

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "ops/kernels/matmul_kernels.h"
+#include "ops/kernels/matmul_schedule.h"
 #include "ops/kernels/pointwise.h"
 #include "ops/kernels/reduce_kernels.h"
 #include "ops/kernels/row_kernels.h"
@@ -104,8 +105,7 @@ void lower_packed_linear(Lowering& l, bool scaled) {
   if (m * n == 0) return;
   if (m > kFewRows) return lower_packed_product(l, {x, w, scales}, {m, n, k});
   const Mem mem = memory_type(l.operand(w).meta.dtype);
-  // Small pieces: a panel is a long stream by itself, and a thread that wakes late or shares its core holds the other up less.
-  const int64_t panels_per = std::max<int64_t>(1, panels / (8 * l.machine().threads));
+  const int64_t panels_per = streamed_panels_per(panels, l.machine().threads);
   l.launch(fmt::format("packed_rows/{}{}", m, lang::name_of(mem)), [&] { return make_packed_rows(static_cast<int>(m), mem); },
            {(panels + panels_per - 1) / panels_per, 1, 1},
            {slot(x), slot(w), slot(scales), slot(l.out()), slot(n), slot(k), slot(panels), slot(panels_per)});

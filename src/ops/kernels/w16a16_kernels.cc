@@ -129,8 +129,7 @@ void lower_w16a16_linear(Lowering& l) {
   const OperandId rounded = l.temp({DType::kBF16, {rows, width}});
   l.launch("round_rows", make_round_rows, {rows, 1, 1}, {slot(x), slot(rounded), slot(m), slot(k), slot(width)});
   const int64_t rows_per = std::min(kPairRowsMost / t.rows * t.rows, rows), blocks = (m + rows_per - 1) / rows_per;
-  // A panel is a long stream by itself where it is read for few rows: small pieces, so that a late thread holds the other up less.
-  const int64_t panels_per = m <= 2 ? std::max<int64_t>(1, panels / (8 * l.machine().threads)) : items_per_program(panels, blocks, 1, 4 * l.machine().threads);
+  const int64_t panels_per = m <= 2 ? streamed_panels_per(panels, l.machine().threads) : items_per_program(panels, blocks, 1, 4 * l.machine().threads);
   l.launch(fmt::format("w16a16_linear/{}x{}", t.rows, t.cols), [&] { return make_w16a16(t); }, {(panels + panels_per - 1) / panels_per, blocks, 1},
            {slot(rounded), slot(w), slot(l.out()), slot(m), slot(n), slot(pairs), slot(panels), slot(panels_per), slot(rows_per)});
 }

@@ -148,8 +148,7 @@ void lower_w8a8_linear(Lowering& l) {
   const OperandId bytes = l.temp({DType::kU8, {rows, groups * kScaleGroup}}), x_scales = l.temp({DType::kF32, {rows, groups}});
   l.launch("quantise_rows", make_quantise, {rows, 1, 1}, {slot(x), slot(bytes), slot(x_scales), slot(m), slot(k), slot(groups)});
   const int64_t rows_per = std::min(kRowsMost / t.rows * t.rows, rows), blocks = (m + rows_per - 1) / rows_per;
-  // A panel is a long stream by itself where it is read for few rows: small pieces, so that a late thread holds the other up less.
-  const int64_t panels_per = m <= 2 ? std::max<int64_t>(1, panels / (8 * l.machine().threads)) : items_per_program(panels, blocks, 1, 4 * l.machine().threads);
+  const int64_t panels_per = m <= 2 ? streamed_panels_per(panels, l.machine().threads) : items_per_program(panels, blocks, 1, 4 * l.machine().threads);
   l.launch(fmt::format("w8a8_linear/{}x{}", t.rows, t.cols), [&] { return make_w8a8(t); }, {(panels + panels_per - 1) / panels_per, blocks, 1},
            {slot(bytes), slot(x_scales), slot(w), slot(scales), slot(sums), slot(l.out()), slot(m), slot(n), slot(groups), slot(panels), slot(panels_per),
             slot(rows_per)});
