@@ -51,15 +51,20 @@ struct ThreadPool::State {
 
   static uint32_t job_of(uint32_t w) { return w / kNextJob; }
 
-  // Looks again and again for as long as a sleep and its end would take.
+  // Looks again and again for as long as a sleep and its end would take; what is met at once costs no look at the clock.
   template <typename F>
   static bool spin_until(const F& met) {
-    const auto end = std::chrono::steady_clock::now() + kSpin;
-    do {
+    const auto look = [&] {
       for (int i = 0; i < 16; ++i) {
         if (met()) return true;
         __builtin_ia32_pause();
       }
+      return false;
+    };
+    if (look()) return true;
+    const auto end = std::chrono::steady_clock::now() + kSpin;
+    do {
+      if (look()) return true;
     } while (std::chrono::steady_clock::now() < end);
     return met();
   }

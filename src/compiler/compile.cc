@@ -211,23 +211,23 @@ Result<std::shared_ptr<const Executable>> compile(Graph graph, const Options& op
 namespace {
 
 // What is not computed yet of `values`: whole nodes, for a node's outputs are computed together.
-std::vector<ops::Value> pending(const std::vector<ops::Value>& values) {
+std::vector<ops::Value> not_computed(const std::vector<ops::Value>& values) {
   std::vector<ops::Value> wanted;
   std::unordered_set<const ops::Node*> seen;
   for (const ops::Value& v : values) {
-    if (v.node->computed() || !seen.insert(v.node.get()).second) continue;
+    if (v.node->computed() || (values.size() > 1 && !seen.insert(v.node.get()).second)) continue;
     for (size_t o = 0; o < v.node->outs.size(); ++o) wanted.push_back({v.node, static_cast<int>(o)});
   }
   return wanted;
 }
 
-// The executable of the graph's structure, compiled where there is none. Under the cache's mutex.
-Result<std::shared_ptr<const Executable>> executable_for(Cache& c, const Graph& graph) {
-  auto& executable = c.executables.at(structure(graph));
+// The executable of the structure of what is pending, compiled where there is none. Under the cache's mutex.
+Result<std::shared_ptr<const Executable>> executable_for(Cache& c, const Pending& pending) {
+  auto& executable = c.executables.at(structure(pending));
   const bool explain = c.listener != nullptr;
   if (!executable || (explain && !executable->explanation)) {
     const double start = thread_seconds();
-    BGL_ASSIGN(executable, compile(graph, {.fuse = !eager(), .explain = explain}));
+    BGL_ASSIGN(executable, compile(capture(pending), {.fuse = !eager(), .explain = explain}));
     c.counters.graphs_compiled++;
     c.counters.compile_seconds += thread_seconds() - start;
   }
@@ -237,39 +237,44 @@ Result<std::shared_ptr<const Executable>> executable_for(Cache& c, const Graph& 
 }  // namespace
 
 Result<MemoryReport> prepare(const std::vector<ops::Value>& values) {
-  const std::vector<ops::Value> wanted = pending(values);
+  std::vector<ops::Value> wanted = not_computed(values);
   if (wanted.empty()) return MemoryReport();
   Cache& c = cache();
   std::lock_guard lock(c.mutex);
-  BGL_ASSIGN(const auto executable, executable_for(c, capture(wanted)));
+  BGL_ASSIGN(const auto executable, executable_for(c, pending_behind(std::move(wanted))));
   return executable->memory;
 }
 
 Status evaluate(const std::vector<ops::Value>& values) {
-  const std::vector<ops::Value> wanted = pending(values);
+  std::vector<ops::Value> wanted = not_computed(values);
   if (wanted.empty()) return Status();
   Cache& c = cache();
   std::lock_guard lock(c.mutex);
-  const Graph graph = capture(wanted);
+  const Pending pending = pending_behind(std::move(wanted));
+  BGL_ASSIGN(c.last, executable_for(c, pending));
   std::vector<std::shared_ptr<ops::Buffer>> leaves;
+  leaves.reserve(c.last->leaves);
   std::vector<double> scalars;
   std::vector<uint8_t> types;
-  for (const ops::Value& v : graph.leaves) leaves.push_back(v.node->buffers[static_cast<size_t>(v.index)]);
-  for (const auto& n : graph.scalars) {
+  for (const auto& n : pending.order) {
+    leaves.insert(leaves.end(), n->buffers.begin(), n->buffers.end());
+    if (n->computed() || n->op->op_class != ops::OpClass::kScalar) continue;
     scalars.push_back(n->scalar);
     types.push_back(static_cast<uint8_t>(n->outs[0].dtype));
   }
-  BGL_ASSIGN(c.last, executable_for(c, graph));
   c.counters.graphs_run++;
   try {
     BGL_ASSIGN(auto buffers, run(*c.last, leaves, scalars, types, c.listener));
-    for (size_t i = 0; i < wanted.size(); ++i) wanted[i].node->buffers.resize(wanted[i].node->outs.size());
-    for (size_t i = 0; i < wanted.size(); ++i) wanted[i].node->buffers[static_cast<size_t>(wanted[i].index)] = std::move(buffers[i]);
+    for (const ops::Value& v : pending.outputs) v.node->buffers.resize(v.node->outs.size());
+    for (size_t i = 0; i < buffers.size(); ++i) {
+      const ops::Value& v = pending.outputs[i];
+      v.node->buffers[static_cast<size_t>(v.index)] = std::move(buffers[i]);
+    }
   } catch (const Error& e) {
     return e.status();
   }
   // What a computed value came from is needed for gradients only.
-  for (const ops::Value& v : wanted) {
+  for (const ops::Value& v : pending.outputs) {
     if (!v.node->requires_grad) v.node->inputs.clear();
   }
   return Status();

@@ -50,14 +50,25 @@ struct Graph {
   }
 };
 
-// The nodes behind `outputs`, inputs before users, down to computed ones.
-std::vector<std::shared_ptr<ops::Node>> reachable(const std::vector<ops::Value>& outputs);
+// Inputs before users.
+using Order = std::vector<std::shared_ptr<ops::Node>>;
 
-// Collects what `outputs` need. Leaves that nobody outside of these nodes can read any more are marked donated.
-Graph capture(const std::vector<ops::Value>& outputs);
+// The nodes behind `outputs`, down to computed ones.
+Order reachable(const std::vector<ops::Value>& outputs);
 
-// A string of bytes that two graphs share exactly when one executable serves both: operators, attributes, wiring, shapes, types and donated
-// leaves; not the numbers of scalar nodes and not the bytes of leaves.
-std::string structure(const Graph& graph);
+// What is to be computed before it is copied: all that a run needs once its executable is there.
+struct Pending {
+  Order order;
+  std::vector<ops::Value> outputs;
+  // Per output of the computed nodes, in order: nobody outside of these nodes can read it any more.
+  std::vector<bool> donated;
+};
+Pending pending_behind(std::vector<ops::Value> outputs);
+
+// A string of bytes that two of them share exactly when one executable serves both: operators, attributes, wiring, shapes, types and
+// donated leaves; not the numbers of scalar nodes and not the bytes of leaves.
+std::string structure(const Pending& pending);
+
+Graph capture(const Pending& pending);
 
 }  // namespace bgl::compiler

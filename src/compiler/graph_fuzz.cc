@@ -16,7 +16,7 @@ namespace {
 const Graph& graph_of(uint8_t seed) {
   static auto* graphs = new std::map<uint8_t, Graph>;
   const auto [at, first] = graphs->try_emplace(seed);
-  if (first) at->second = capture(build(random_graph(seed)));
+  if (first) at->second = capture(pending_behind(build(random_graph(seed))));
   return at->second;
 }
 

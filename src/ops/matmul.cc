@@ -95,7 +95,8 @@ Value matmul(const Value& a, const Value& b) {
   if (b.rank() == 1) return select(matmul(a, reshape(b, {b.size(0), 1})), -1, 0);
   const int64_t k = a.size(-1), l = b.size(-2);
   BGL_REQUIRE(k == l, "[matmul] got {} x {}: inner dims {} != {}", shape_text(a.shape()), shape_text(b.shape()), k, l);
-  if (b.rank() == 2 && a.rank() > 2) {
+  if (a.rank() == 2 && b.rank() == 2) return {make_node(matmul_table()[0], {a, b}), 0};
+  if (b.rank() == 2) {
     // One large product instead of a batch of small ones.
     Shape out = a.shape();
     out.back() = b.size(-1);

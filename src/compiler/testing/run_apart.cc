@@ -122,7 +122,7 @@ class Runner {
 Result<std::vector<std::shared_ptr<ops::Buffer>>> run_apart(const std::vector<ops::Value>& outputs, bool fuse,
                                                             const KernelRunner& runner) {
   try {
-    return Runner(capture(outputs), runner).run(fuse);
+    return Runner(capture(pending_behind(outputs)), runner).run(fuse);
   } catch (const Error& e) {
     return e.status();
   }
