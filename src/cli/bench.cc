@@ -45,6 +45,7 @@ constexpr Bench kBenches[] = {{"gemm", [](const BenchInput& in) { return bench_g
                               {"prefill", [](const BenchInput& in) { return bench_prefill(in.rates); }},
                               {"lake", [](const BenchInput& in) { return bench_lake(in.lake); }},
                               {"prep", [](const BenchInput& in) { return bench_prep(in.argument); }, true},
+                              {"language", [](const BenchInput& in) { return bench_language(in.argument); }, true},
                               {"tokenizer", [](const BenchInput& in) { return bench_tokenizer(in.argument); }, true},
                               {"jit", [](const BenchInput& in) { return bench_jit(in.rates); }},
                               {"mask", [](const BenchInput& in) { return bench_mask(in.rates); }},
@@ -153,7 +154,7 @@ void add_bench(CLI::App& app, Status& status) {
   };
   auto o = std::make_shared<Options>();
   CLI::App* verb = app.add_subcommand("bench", "Measure one part, beside the machine's ceilings and a peer where BGL_PEER_PYTHON names one");
-  verb->add_option("NAME", o->name, "gemm, kernels, train, decode, prefill, lake, prep [FOLDER of pages], tokenizer [FOLDER of texts], jit, mask, or serve [TRACE]")->required();
+  verb->add_option("NAME", o->name, "gemm, kernels, train, decode, prefill, lake, prep [FOLDER of pages], language FOLDER of texts, tokenizer [FOLDER of texts], jit, mask, or serve [TRACE]")->required();
   verb->add_option("ARGUMENT", o->argument)->group("");
   verb->add_option("--json", o->file, "Write the results to this file");
   verb->add_option("--files", o->lake.files, "Of lake: files in the lake; 4000000 need 50 GB of disk")->capture_default_str()->check(CLI::Range(10000, 100000000));

@@ -31,6 +31,8 @@ BenchResults bench_prefill(const lang::Rates& rates);
 BenchResults bench_jit(const lang::Rates& rates);
 // On the HTML pages of `folder`; empty: on made ones.
 BenchResults bench_prep(const std::string& folder);
+// On the texts of FOLDER/languages.jsonl, each with its language.
+BenchResults bench_language(const std::string& folder);
 // On the texts FOLDER/NAME.txt, documents separated by NUL; empty: on a made one, training too.
 BenchResults bench_tokenizer(const std::string& folder);
 // Needs no rates.

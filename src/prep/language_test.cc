@@ -73,8 +73,8 @@ constexpr Sentence kSentences[] = {
      "Vsi ljudje se rodijo svobodni in imajo enako dostojanstvo in enake pravice. Obdarjeni so z razumom in vestjo in bi "
      "morali ravnati drug z drugim kakor bratje."},
     {"hr",
-     "Sva ljudska bića rađaju se slobodna i jednaka u dostojanstvu i pravima. Ona su obdarena razumom i sviješću i trebaju "
-     "jedna prema drugima postupati u duhu bratstva."},
+     "Sva ljudska bića rađaju se slobodna i jednaka u dostojanstvu i pravima. Svakome su dostupna sva prava i slobode navedene "
+     "u ovoj Deklaraciji bez razlike bilo koje vrste, kao što su rasa, boja, spol, jezik, vjera, političko ili drugo mišljenje."},
     {"sr",
      "Сва људска бића рађају се слободна и једнака у достојанству и правима. Она су обдарена разумом и свешћу и треба једни "
      "према другима да поступају у духу братства."},
@@ -198,6 +198,10 @@ constexpr Sentence kSentences[] = {
     {"af",
      "Alle menslike wesens word vry, met gelyke waardigheid en regte, gebore. Hulle het rede en gewete en behoort in die gees "
      "van broederskap teenoor mekaar op te tree."},
+    {"eo", "Ĉiuj homoj estas denaske liberaj kaj egalaj laŭ digno kaj rajtoj. Ili posedas racion kaj konsciencon."},
+    {"br", "Dieub ha par en o dellezegezh hag o gwirioù eo ganet an holl dud. Poell ha skiant zo dezho."},
+    {"oc", "Totes los èssers umans naisson liures e egals en dignitat e en dreches. Son dotats de rason e de consciéncia."},
+    {"mn", "Хүн бүр төрж мэндлэхдээ эрх чөлөөтэй, адилхан нэр төртэй, ижил эрхтэй байдаг."},
     {"ht",
      "Tout moun fèt lib, egal ego pou diyite kou wè dwa. Nou gen la rezon ak la konsyans epi nou fèt pou nou aji youn ak lòt "
      "ak yon lespri fwatènite."},
