@@ -1,7 +1,10 @@
 #include "base/process_memory.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <limits>
 #include <optional>
 
@@ -59,6 +62,17 @@ int64_t left_in_groups(Env& env, const std::string& root) {
   return least;
 }
 
+// BGL_MEMORY_BYTES; a text that is no number bounds nothing, and a line says so.
+std::optional<int64_t> own_limit() {
+  const char* text = std::getenv("BGL_MEMORY_BYTES");
+  if (!text || !*text) return {};
+  int64_t bytes = 0;
+  const char* end = text + std::strlen(text);
+  if (const auto [at, error] = std::from_chars(text, end, bytes); at == end && error == std::errc() && bytes >= 0) return bytes;
+  std::fprintf(stderr, "bgl: BGL_MEMORY_BYTES=%s is not a number of bytes, as 8000000000 is: no limit is set by it\n", text);
+  return {};
+}
+
 }  // namespace
 
 ProcessMemory process_memory() {
@@ -76,8 +90,7 @@ AvailableMemory available_memory(Env& env, const std::string& root) {
   const auto machine = env.read_file(root + "/proc/meminfo");
   if (const auto kb = machine.ok() ? number_after(*machine, "MemAvailable:") : std::nullopt) at_most(1024 * *kb, "MemAvailable");
   at_most(left_in_groups(env, root), "the control group's limit");
-  const char* own = std::getenv("BGL_MEMORY_BYTES");
-  if (own && *own) at_most(std::max<int64_t>(0, std::atoll(own) - process_memory().anonymous_bytes), "BGL_MEMORY_BYTES");
+  if (const auto own = own_limit()) at_most(std::max<int64_t>(0, *own - process_memory().anonymous_bytes), "BGL_MEMORY_BYTES");
   return out;
 }
 

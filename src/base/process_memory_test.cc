@@ -55,6 +55,10 @@ TEST(ProcessMemory, AvailableIsNoMoreThanTheEnvironmentAllows) {
   ASSERT_EQ(setenv("BGL_MEMORY_BYTES", "1000000", 1), 0);
   EXPECT_LE(available_memory().bytes, 1000000);
   EXPECT_EQ(available_memory().says, "BGL_MEMORY_BYTES");
+  for (const char* no_number : {"8G", "-1", "much"}) {
+    ASSERT_EQ(setenv("BGL_MEMORY_BYTES", no_number, 1), 0);
+    EXPECT_GT(available_memory().bytes, 1000000) << no_number;
+  }
   unsetenv("BGL_MEMORY_BYTES");
   EXPECT_GT(available_memory().bytes, 1000000);
 }
