@@ -17,6 +17,13 @@ namespace {
 
 constexpr size_t kMaxHeadBytes = 1 << 20;
 
+// All of `text`, digits and nothing else.
+template <typename T>
+bool whole_number(std::string_view text, T& value, int base = 10) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+  return error == std::errc() && end == text.data() + text.size() && value >= 0;
+}
+
 }  // namespace
 
 class HttpClient::Impl {
@@ -75,7 +82,7 @@ class HttpClient::Impl {
       return head;
     }
     auto response = read_body(std::move(head).value(), data);
-    if (!response.ok() || !keep_) close();
+    if (!response.ok() || !keep_ || !buffer_.empty()) close();  // bytes beyond an answer belong to no request
     return response;
   }
 
@@ -83,6 +90,7 @@ class HttpClient::Impl {
   Status unreachable(const std::string& why) const {
     return make_status(Code::kUnavailable, "cannot reach {}:{}: {}", host, port, why);
   }
+  Status not_http() const { return unreachable("its answer is not HTTP"); }
   Status cut() const {
     return make_status(Code::kUnavailable, "{}:{} ended the connection in the middle of an answer", host, port);
   }
@@ -176,7 +184,7 @@ class HttpClient::Impl {
     size_t end;
     do {
       while ((end = buffer_.find("\r\n\r\n")) == std::string::npos) {
-        if (buffer_.size() > kMaxHeadBytes) return unreachable("its answer is not HTTP");
+        if (buffer_.size() > kMaxHeadBytes) return not_http();
         const Status more = receive_more();
         if (!more.ok()) return sent.ok() ? more : sent;
       }
@@ -184,9 +192,9 @@ class HttpClient::Impl {
     HttpResponse response;
     const std::string head = buffer_.substr(0, end + 2);
     buffer_.erase(0, end + 4);
-    const bool http = head.starts_with("HTTP/1.") && head.size() > 12 &&
-                      std::from_chars(head.data() + 9, head.data() + 12, response.status).ec == std::errc();
-    if (!http) return unreachable("its answer is not HTTP");
+    const bool http = head.starts_with("HTTP/1.") && head.size() > 13 && head[8] == ' ' && (head[12] == ' ' || head[12] == '\r') &&
+                      whole_number(std::string_view(head).substr(9, 3), response.status) && response.status >= 100;
+    if (!http) return not_http();
     keep_ = head[7] == '1';
     for (size_t at = head.find("\r\n") + 2; at < head.size();) {
       const size_t line_end = head.find("\r\n", at);
@@ -233,7 +241,9 @@ class HttpClient::Impl {
     if (coding && *coding == "chunked") {
       BGL_TRY(read_chunks(take));
     } else if (length) {
-      BGL_TRY(read_length(std::strtoll(length->c_str(), nullptr, 10), take));
+      int64_t bytes = 0;
+      if (!whole_number(*length, bytes)) return not_http();
+      BGL_TRY(read_length(bytes, take));
     } else {
       keep_ = false;
       BGL_TRY(read_to_end(take));
@@ -269,12 +279,13 @@ class HttpClient::Impl {
   Status read_chunks(const Take& take) {
     while (!stopped_) {
       BGL_ASSIGN(const std::string line, read_line());
-      int64_t length = -1;
-      std::from_chars(line.data(), line.data() + line.size(), length, 16);
-      if (length < 0) return cut();
+      int64_t length = 0;
+      if (!whole_number(std::string_view(line).substr(0, line.find_first_of("; \t")), length, 16)) return not_http();
       if (length == 0) break;
       BGL_TRY(read_length(length, take));
-      if (!stopped_) BGL_TRY(read_line().status());
+      if (stopped_) break;
+      BGL_ASSIGN(const std::string after, read_line());
+      if (!after.empty()) return not_http();
     }
     while (!stopped_) {
       BGL_ASSIGN(const std::string trailer, read_line());
