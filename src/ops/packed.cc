@@ -109,7 +109,7 @@ std::vector<Sample> samples_packed_linear() {
     for (const auto& [m, k, n] : {std::array<int64_t, 3>{1, 1, 1}, {1, 70, 130}, {2, 64, 64}, {3, 130, 100}, {4, 300, 65}, {9, 65, 200},
                                   {16, 5, 63}, {0, 3, 4}, {2, 0, 4}, {2, 3, 0}}) {
       std::vector<Sample::Input> inputs = weight_inputs(type, n, k);
-      inputs.insert(inputs.begin(), {{DType::kF32, {m, k}}});
+      inputs.insert(inputs.begin(), Sample::Input{TensorMeta{DType::kF32, {m, k}}});
       out.push_back({inputs, {{n}, {}}});
     }
   }
