@@ -102,10 +102,12 @@ class Verifier {
     } catch (const Error& e) {
       return broken(i, "its shape rule refuses what it reads: {}", e.status().message());
     }
-    if (outs.size() != n.outs.size()) return broken(i, "has {} outputs, its shape rule gives {}", n.outs.size(), outs.size());
+    if (outs.size() != n.outs.size() || outs.size() != n.source->outs.size()) return broken(i, "has {} outputs, its shape rule gives {}", n.outs.size(), outs.size());
     for (size_t o = 0; o < outs.size(); ++o) {
       if (outs[o] != n.outs[o])
         return broken(i, "output {} is {}, its shape rule gives {}", o, meta_text(n.outs[o]), meta_text(outs[o]));
+      // Views and lowerings look at the source.
+      if (outs[o] != n.source->outs[o]) return broken(i, "output {} is {}, its source's {}", o, meta_text(n.outs[o]), meta_text(n.source->outs[o]));
     }
     return Status();
   }

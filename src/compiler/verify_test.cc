@@ -81,6 +81,8 @@ TEST(VerifyGraph, NamesTheBrokenRule) {
             "%4 = add: output 0 is bfloat16[2, 3], its shape rule gives float32[2, 3]");
   EXPECT_EQ(broken([](Graph& g) { node(g, "add").inputs.pop_back(); }), "%4 = add: reads 1 values, its source 2");
   EXPECT_EQ(broken([](Graph& g) { node(g, "add").op = ops::find_op("mul"); }), "%4 = mul: its source is add");
+  EXPECT_EQ(broken([](Graph& g) { node(g, "permute").source = ops::transpose(ops::full({5, 7}, 1, ops::DType::kF32), 0, 1).node; }),
+            "%6 = permute: output 0 is float32[3, 2], its source's float32[7, 5]");
   EXPECT_EQ(broken([](Graph& g) { node(g, "leaf").outs[0].shape = {6}; }),
             "%0 = leaf: says float32[6], its value is float32[2, 3]");
   EXPECT_EQ(broken([](Graph& g) { g.outputs[0].out = 2; }), "%7 = softmax: output 2 is returned, of 1");
