@@ -12,8 +12,10 @@ import tempfile
 bgl = sys.argv[1]
 
 
-def run(*args, stdin=b"", fails=None):
+def run(*args, stdin=b"", fails=None, warns=""):
     done = subprocess.run([bgl, *args], input=stdin, capture_output=True, check=False)
+    if warns not in done.stderr.decode():
+        sys.exit(f"bgl {args}: no '{warns}' in\n{done.stderr.decode()}")
     if (done.returncode != 0) != (fails is not None) or (fails or "") not in done.stderr.decode():
         sys.exit(f"bgl {args}: exit {done.returncode}\n{done.stderr.decode()}")
     return done.stdout
@@ -96,4 +98,37 @@ with tempfile.TemporaryDirectory() as tmp:
     run("lake", "export", lake + "2", "--to", target, fails="is not empty; name a new or empty folder")
     run("lake", "put", lake, fails="nothing to put")
     run("lake", "put", lake, "--tar", "-", stdin=b"\x1f\x8b" * 600, fails="standard input: at byte 0 there is no tar header")
+
+    # A cut archive, one after another, folders of one name, and the lake below what is put.
+    archive = tar_of({b"x": b"1" * 512, b"y": b"2" * 512})
+    run("lake", "put", lake + "3", "--tar", "-", stdin=archive[:2048], warns="it may have been cut there")
+    run("lake", "put", lake + "3", "--tar", "-", stdin=archive + archive, warns="put each by itself")
+    for folder in ("run1/logs", "run2/logs"):
+        os.makedirs(os.path.join(tmp, "in", folder))
+        with open(os.path.join(tmp, "in", folder, "log"), "w") as f:
+            f.write(folder)
+    run("lake", "put", lake + "4", os.path.join(tmp, "in/run1/logs"), os.path.join(tmp, "in/run2/logs"), fails="would both be \"logs\" in the lake")
+    own = os.path.join(tmp, "in", "own.lake")
+    for _ in range(2):
+        run("lake", "put", own, os.path.join(tmp, "in"), warns="is the lake itself: left out")
+    assert run("lake", "ls", own) == b"in/run1/logs/log\nin/run2/logs/log\n"
+    run("lake", "export", own, "--files-from", "-", "--to", os.path.join(tmp, "out"), stdin=b"./in/run1/logs/log\n")
+    run("lake", "export", own, "--files-from", "-", "--prefix", "in", "--tar", "-", fails="name one of them")
+
+    # What could not be printed is no success.
+    with open("/dev/full", "wb") as full:
+        for args in (("get", own, "in/run1/logs/log"), ("stat", own), ("put", own, odd)):
+            assert subprocess.run([bgl, "lake", *args], stdout=full, stderr=subprocess.DEVNULL, check=False).returncode == 1, args
+
+    # A lake that has lost its manifest, however deep, and in a folder whose own manifest speaks for other files.
+    deep = os.path.join(tmp, "all", "a", "b", "c", "d")
+    os.makedirs(deep)
+    os.rename(own, os.path.join(deep, "lake"))
+    run("verify", os.path.join(tmp, "all"), "--record")
+    assert b"lake, 3 files" in run("verify", os.path.join(tmp, "all"))
+    os.remove(os.path.join(deep, "lake", "MANIFEST"))
+    run("verify", os.path.join(tmp, "all"), fails="its MANIFEST is gone")
+    with open(os.path.join(tmp, "manifest.json"), "w") as f:
+        f.write('{"name": "another program"}')
+    run("verify", tmp, "--record", fails="another program's")
 print("the verbs of bgl lake hold")

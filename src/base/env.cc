@@ -40,6 +40,13 @@ Result<std::string> Env::read_file(const std::string& path) {
 }
 
 Status Env::write_file_atomic(const std::string& path, std::string_view bytes) {
+  // A pipe or a device is written to, and not replaced by a file.
+  const auto there = stat(path);
+  if (there.ok() && !there->is_file && !there->is_dir) {
+    BGL_ASSIGN(auto file, open(path, OpenMode::kWrite));
+    BGL_TRY(file->append(bytes));
+    return file->close();
+  }
   const std::string tmp = path + ".tmp";
   {
     BGL_ASSIGN(auto file, open(tmp, OpenMode::kWrite));

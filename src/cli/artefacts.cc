@@ -4,6 +4,7 @@
 
 #include "device/binary_cache.h"
 #include "lang/tuner.h"
+#include "prep/tokenize.h"
 #include "resilience/box_checkpoint.h"
 #include "storage/lake/lake.h"
 #include "text/files/sidecar.h"
@@ -12,9 +13,17 @@
 namespace bgl::cli {
 namespace {
 
-bool is_lake(Env& env, const std::string& path) { return env.exists(join_path(path, "MANIFEST")); }
+// By its manifest, or by the logs and segments of one that has lost it.
+bool is_lake(Env& env, const std::string& path) {
+  if (env.exists(join_path(path, "MANIFEST"))) return true;
+  const auto entries = env.list_dir(path);
+  return entries.ok() && std::any_of(entries->begin(), entries->end(), [](const DirEntry& e) {
+           return e.name.ends_with(".bgl") && (e.name.starts_with("log-") || e.name.starts_with("segment-"));
+         });
+}
 
 Result<VerifyReport> verify_whole_lake(Env& env, const std::string& path, const VerifyProgress& progress) {
+  if (!env.exists(join_path(path, "MANIFEST"))) return data_loss("{}: its MANIFEST is gone, and without it no file is found: take it from a copy of the lake", path);
   return verify_lake(env, path, "", progress);
 }
 
@@ -33,12 +42,6 @@ Result<VerifyReport> verify_checkpoint(Env& env, const std::string& path, const 
     progress(report.bytes += info.size, 0);
   }
   return report;
-}
-
-// By a word of its manifest.json that no flipped bit can take from every place it stands in.
-bool has_shards(Env& env, const std::string& path) {
-  const auto text = env.read_file(join_path(path, text::kSidecarName));
-  return text.ok() && text->find("\"bin_hash\"") != std::string::npos;
 }
 
 Result<VerifyReport> verify_shards(Env&, const std::string& path, const VerifyProgress& progress) {
@@ -95,21 +98,23 @@ constexpr ArtefactKind kKinds[] = {
     {"lake", "a folder with MANIFEST", is_lake, verify_whole_lake},
     {"kernels", "a folder with compiled kernels", has_kernels, verify_kernels},
     {"checkpoint", "a folder with index.json and boxes-0.safetensors", is_checkpoint, verify_checkpoint},
-    {"shards", "a folder with the manifest.json of `bgl prep tokenize`", has_shards, verify_shards},
+    {"shards", "a folder with the manifest.json of `bgl prep tokenize`", prep::holds_shards, verify_shards},
     {"files", "a folder with manifest.json", has_sidecar, verify_files},
     {"bare files", "models and shards of other programs", is_bare, refuse_bare},
 };
 
-Status find_below(Env& env, const std::string& path, int depth, std::vector<Artefact>& out) {
+// `recorded`: a folder above has a manifest.json of files, which speaks for what has no checksums of its own.
+Status find_below(Env& env, const std::string& path, bool recorded, std::vector<Artefact>& out) {
   for (const ArtefactKind& kind : kKinds) {
-    if (!kind.recognise(env, path)) continue;
+    if (!kind.recognise(env, path) || (recorded && kind.recognise == is_bare)) continue;
     out.push_back({path, &kind});
-    return {};
+    if (kind.recognise != has_sidecar) return {};
+    recorded = true;
+    break;
   }
-  if (depth == 0) return {};
   BGL_ASSIGN(const auto entries, env.list_dir(path));
   for (const DirEntry& e : entries) {
-    if (e.is_dir) BGL_TRY(find_below(env, join_path(path, e.name), depth - 1, out));
+    if (e.is_dir && e.name != prep::kTokensWork) BGL_TRY(find_below(env, join_path(path, e.name), recorded, out));
   }
   return {};
 }
@@ -118,7 +123,7 @@ Status find_below(Env& env, const std::string& path, int depth, std::vector<Arte
 
 Result<std::vector<Artefact>> find_artefacts(Env& env, const std::string& path) {
   std::vector<Artefact> out;
-  BGL_TRY(find_below(env, path, 3, out));
+  BGL_TRY(find_below(env, path, false, out));
   return out;
 }
 

@@ -260,9 +260,9 @@ void add_readers(CLI::App& lake, Status& status, const std::shared_ptr<LakeArgs>
   ls->add_flag("-l,--long", args->long_lines, "With XXH3-128 of the content and size");
   ls->add_flag("-0,--null", args->null_ends, "End each line with a zero byte, for names that hold line ends");
   CLI::App* sample = add_verb(lake, status, args,
-                              {"sample", "List files in a random order, each once, reading them as a training loader does.",
+                              {"sample", "List files in a random order, reading them as a training loader does.",
                                run_sample, "bgl lake sample corpus.lake --count 20 --seed 7"});
-  sample->add_option("--count", args->count, "Files")->capture_default_str()->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
+  sample->add_option("--count", args->count, "Files; more than the lake has begin it again in another order")->capture_default_str()->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
   sample->add_option("--seed", args->seed, "Of the order")->capture_default_str();
   sample->add_flag("-0,--null", args->null_ends, "End each line with a zero byte");
   CLI::App* stat = add_verb(lake, status, args,

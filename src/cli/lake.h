@@ -35,6 +35,8 @@ struct LakeArgs {
 
 Status write_stdout(std::string_view bytes);
 Result<std::unique_ptr<storage::Lake>> open_to_read(const LakeArgs& args);
+// "a/b" of "./a/b", as find prints it.
+std::string_view without_dot_slash(std::string_view name);
 // The names in the file `from` ("-": standard input), each ending with a line end, or with a zero byte if `null_ends`.
 Status each_name(const std::string& from, bool null_ends, const std::function<Status(const std::string& name)>& fn);
 

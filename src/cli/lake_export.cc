@@ -129,9 +129,10 @@ class Exporter {
     BGL_ASSIGN(const auto contents, lake_.get_many(batch_));
     for (size_t i = 0; i < batch_.size(); ++i) {
       if (!contents[i] && missing_++ == 0) first_missing_ = show(batch_[i]);
-      if (contents[i]) BGL_TRY(target_.add(batch_[i], *contents[i]));
+      if (!contents[i]) continue;
+      BGL_TRY(target_.add(batch_[i], *contents[i]));
+      ++files_;
     }
-    files_ += static_cast<int64_t>(batch_.size());
     progress_.update(files_);
     batch_.clear();
     return {};
@@ -148,12 +149,13 @@ class Exporter {
 }  // namespace
 
 Status run_lake_export(const LakeArgs& args) {
+  if (!args.files_from.empty() && !args.prefix.empty()) return invalid_argument("--files-from and --prefix both say which files: name one of them");
   BGL_ASSIGN(auto lake, open_to_read(args));
   BGL_ASSIGN(auto target, open_target(args));
   Exporter exporter(*lake, *target);
   const auto add = [&exporter](const std::string& name) { return exporter.add(name); };
   if (!args.files_from.empty()) {
-    BGL_TRY(each_name(args.files_from, args.null_ends, add));
+    BGL_TRY(each_name(args.files_from, args.null_ends, [&add](const std::string& name) { return add(std::string(without_dot_slash(name))); }));
   } else {
     BGL_TRY(lake->ls_each(args.prefix, [&add](const LakeEntry& entry) { return add(entry.path); }));
   }

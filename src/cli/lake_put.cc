@@ -1,5 +1,7 @@
 // bgl lake put: files, folders, a list of names or a tar stream into a lake.
 #include <cstdio>
+#include <filesystem>
+#include <map>
 
 #include "base/env.h"
 #include "base/log.h"
@@ -19,12 +21,18 @@ constexpr int64_t kBatchNs = 1'000'000'000;
 // cut.
 class Putter {
  public:
-  Putter(Lake& lake, int64_t batch_files) : lake_(lake), batch_files_(batch_files), progress_("files put", 0) {}
+  Putter(Lake& lake, std::string lake_dir, int64_t batch_files)
+      : lake_(lake), lake_dir_(std::move(lake_dir)), batch_files_(batch_files), progress_("files put", 0) {}
 
-  // A file, or a folder with all below it, under the lake path `name`.
+  // A file, or a folder with all below it, under the lake path `name`. A lake does not hold itself.
   Status put_tree(const std::string& path, const std::string& name) {
     Env& env = real_env();
     BGL_ASSIGN(const FileStat info, env.stat(path));
+    std::error_code ignored;
+    if (info.is_dir && std::filesystem::equivalent(path, lake_dir_, ignored)) {
+      log_warn("{} is the lake itself: left out", path);
+      return {};
+    }
     if (info.is_file) {
       BGL_ASSIGN(const std::string bytes, env.read_file(path));
       return put(name, bytes);
@@ -69,7 +77,7 @@ class Putter {
     const std::string unchanged = done.unchanged > 0 ? fmt::format("; {} were there already", done.unchanged) : "";
     BGL_TRY(write_stdout(fmt::format("committed {} files ({}), {} in all{}\n", batch_,
                                      human_bytes(static_cast<double>(batch_bytes_)), files_, unchanged)));
-    std::fflush(stdout);
+    if (std::fflush(stdout) != 0) return errno_status(errno, "the acknowledgement cannot be written to stdout");
     batch_ = batch_bytes_ = 0;
     return {};
   }
@@ -82,6 +90,7 @@ class Putter {
 
  private:
   Lake& lake_;
+  std::string lake_dir_;
   int64_t batch_files_;
   Progress progress_;
   int64_t batch_ = 0, batch_bytes_ = 0, batch_start_ns_ = 0;
@@ -125,11 +134,11 @@ Status put_tar(Putter& putter, const std::string& from) {
       left_out += entry->type != '5';
       continue;
     }
-    std::string_view name = entry->name;
-    while (name.starts_with("./")) name.remove_prefix(2);
     BGL_ASSIGN(const std::string bytes, tar.content());
-    BGL_TRY(putter.put(std::string(name), bytes));
+    BGL_TRY(putter.put(std::string(without_dot_slash(entry->name)), bytes));
   }
+  BGL_ASSIGN(const std::string odd, tar.odd_end());
+  if (!odd.empty()) log_warn("{}", odd);
   if (left_out > 0) log_warn("{}: {} links and devices left out", in->where(), left_out);
   return {};
 }
@@ -155,23 +164,40 @@ Status each_name(const std::string& from, bool null_ends, const std::function<St
   return name.empty() ? Status() : fn(name);
 }
 
+std::string_view without_dot_slash(std::string_view name) {
+  while (name.starts_with("./")) name.remove_prefix(2);
+  return name;
+}
+
+namespace {
+
+// "." and ".." have no name of their own: what is in them goes to the top of the lake.
+std::string name_in_lake(const std::string& source) {
+  const std::string name = base_name(source);
+  return name == "." || name == ".." || name == "/" ? "" : name;
+}
+
+}  // namespace
+
 Status run_lake_put(const LakeArgs& args) {
   if (args.sources.empty() && args.tar.empty() && args.files_from.empty()) {
     return invalid_argument(
         "nothing to put: name files or folders, or --tar FILE, or --files-from FILE (\"-\": standard input)");
   }
-  BGL_ASSIGN(auto lake, Lake::open(real_env(), args.lake, {.write = true, .create = true}));
-  Putter putter(*lake, args.batch_files);
+  std::map<std::string, std::string> by_name;
   for (const std::string& source : args.sources) {
-    // "." and ".." have no name of their own: what is in them goes to the top of the lake.
-    const std::string name = base_name(source);
-    BGL_TRY(putter.put_tree(source, name == "." || name == ".." || name == "/" ? "" : name));
+    const auto [before, fresh] = by_name.emplace(name_in_lake(source), source);
+    if (!fresh)
+      return invalid_argument("{} and {} would both be \"{}\" in the lake, and one would replace the other's files: put the folder that holds both", before->second, source,
+                              before->first);
   }
+  BGL_ASSIGN(auto lake, Lake::open(real_env(), args.lake, {.write = true, .create = true}));
+  Putter putter(*lake, args.lake, args.batch_files);
+  for (const std::string& source : args.sources) BGL_TRY(putter.put_tree(source, name_in_lake(source)));
   if (!args.tar.empty()) BGL_TRY(put_tar(putter, args.tar));
   if (!args.files_from.empty()) {
     BGL_TRY(each_name(args.files_from, args.null_ends, [&putter](const std::string& path) {
-      std::string_view name = path;
-      while (name.starts_with("./")) name.remove_prefix(2);
+      const std::string_view name = without_dot_slash(path);
       return putter.put_tree(path, std::string(name == "." ? "" : name));
     }));
   }

@@ -24,9 +24,9 @@ Result<CleanIndex> read_clean_index(Env& env, const std::string& clean) {
   return out;
 }
 
-Status each_clean_document(Env& env, const std::string& clean, const std::string& file,
-                           const std::function<Status(const CleanDocument&)>& fn) {
-  const std::string path = join_path(clean, file);
+namespace {
+
+Status each_document_of(Env& env, const std::string& path, int64_t documents, const std::function<Status(const CleanDocument&)>& fn) {
   BGL_ASSIGN(std::unique_ptr<File> opened, env.open(path, OpenMode::kRead));
   const auto lines = text::unpack_stream(text::file_stream(std::move(opened)), path, {.free_bytes = INT64_MAX});
   text::StreamWindow window(*lines);
@@ -34,7 +34,8 @@ Status each_clean_document(Env& env, const std::string& clean, const std::string
   for (int64_t number = 1;; ++number) {
     bool cut = false;
     BGL_ASSIGN(const bool more, window.take_until('\n', SIZE_MAX, line, cut));
-    if (!more) return {};
+    if (!more && number - 1 == documents) return {};
+    if (!more) return data_loss("{}: holds {} documents, its summary says {}", path, number - 1, documents);
     const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
     if (!json.is_object()) return data_loss("{}: line {} is not a JSON object", path, number);
     CleanDocument d;
@@ -49,9 +50,18 @@ Status each_clean_document(Env& env, const std::string& clean, const std::string
   }
 }
 
+}  // namespace
+
+Status each_clean_document(Env& env, const std::string& clean, const CleanIndex::File& file,
+                           const std::function<Status(const CleanDocument&)>& fn) {
+  const Status read = each_document_of(env, join_path(clean, file.file), file.documents, fn);
+  if (read.code() != Code::kDataLoss) return read;
+  return data_loss("{}; remove the file and run 'bgl prep' again, which writes it anew", read.message());
+}
+
 Status each_clean_document(Env& env, const std::string& clean, const std::function<Status(const CleanDocument&)>& fn) {
   BGL_ASSIGN(const CleanIndex index, read_clean_index(env, clean));
-  for (const CleanIndex::File& file : index.files) BGL_TRY(each_clean_document(env, clean, file.file, fn));
+  for (const CleanIndex::File& file : index.files) BGL_TRY(each_clean_document(env, clean, file, fn));
   return {};
 }
 

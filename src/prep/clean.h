@@ -27,8 +27,9 @@ struct CleanIndex {
   std::vector<File> files;
 };
 Result<CleanIndex> read_clean_index(Env& env, const std::string& clean);
-// Every document of one file, or of all, in order; one is in memory at a time.
-Status each_clean_document(Env& env, const std::string& clean, const std::string& file,
+// Every document of one file, or of all, in order; one is in memory at a time. kDataLoss says how a damaged file, or one that holds another
+// number of documents than the summary says, is made again.
+Status each_clean_document(Env& env, const std::string& clean, const CleanIndex::File& file,
                            const std::function<Status(const CleanDocument&)>& fn);
 Status each_clean_document(Env& env, const std::string& clean, const std::function<Status(const CleanDocument&)>& fn);
 

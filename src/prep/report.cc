@@ -31,6 +31,7 @@ constexpr std::pair<const char*, const char*> kOtherRules[] = {
     {"language",
      "the text is in another language, or less of it in a wanted one than `language_share`; the value is what it is in"},
     {"empty", "no line is left"},
+    {"empty", "the reader finds no text"},
     {"unreadable", "the bytes are not what the reader reads"},
     {"over_limit", "a limit of [limits] was passed"},
     {"http_status", "the server did not answer with a document"},

@@ -9,6 +9,8 @@
 
 #include "base/threads.h"
 #include "prep/internal/samples.h"
+#include "prep/clean.h"
+#include "prep/internal/output_folder.h"
 #include "prep/internal/unit.h"
 #include "text/files/packed_writer.h"
 
@@ -63,8 +65,10 @@ class Run {
   // The spine.
   Result<RunReport> all() {
     BGL_ASSIGN(const std::unique_ptr<FileSource> files, open_files(env_, options_.in));
+    BGL_ASSIGN(const std::unique_ptr<FileLock> lock,
+               take_output_folder(env_, options_.out, read_clean_index(env_, options_.out).ok(),
+                                  {"units", "documents", "drops", "samples.json", "config.toml", "summary.json", "samples.json.tmp", "config.toml.tmp", "summary.json.tmp"}));
     for (const char* folder : {"units", "documents", "drops"}) BGL_TRY(env_.make_dirs_synced(join_path(options_.out, folder)));
-    BGL_ASSIGN(const std::unique_ptr<FileLock> lock, take_lock());
     BGL_ASSIGN(const std::vector<FileEntry> entries, files->list());
     BGL_ASSIGN(const Evaluations evaluations, Evaluations::load(env_, config_.decontaminate));
     BGL_ASSIGN(units_, plan_units(config_, evaluations, entries));
@@ -81,14 +85,6 @@ class Run {
   }
 
  private:
-  Result<std::unique_ptr<FileLock>> take_lock() {
-    Result<std::unique_ptr<FileLock>> lock = env_.lock_file(join_path(options_.out, "LOCK"), lock_holder_text(env_));
-    if (!lock.ok() && lock.status().code() == Code::kAlreadyExists) {
-      return make_status(Code::kAlreadyExists, "{} is being written by {}", options_.out, lock.status().message());
-    }
-    return lock;
-  }
-
   // Names the whole result: the units and what happens to them afterwards.
   std::string run_key() const {
     std::string made_of = fmt::format("{}\nheldout {} exact {}\n", kRunVersion, config_.heldout_share, config_.dedup.exact);
@@ -103,17 +99,27 @@ class Run {
     BGL_ASSIGN(const std::string bytes, env_.read_file(path));
     const Json summary = Json::parse(bytes, nullptr, false);
     if (!summary.is_object() || summary.value("key", "") != run_key()) return false;
+    bool whole = true;
     for (const Json& file : summary.value("files", Json::array())) {
       for (const char* name : {"file", "drops"}) {
-        if (file.contains(name) && !env_.exists(join_path(options_.out, file.value(name, "")))) return false;
+        if (!file.contains(name)) continue;
+        const std::string of = join_path(options_.out, file.value(name, ""));
+        const Result<FileStat> info = env_.stat(of);
+        if (info.ok() && info->size == file.value(std::string(name) + "_bytes", info->size)) continue;
+        // What is not whole goes, so that it is written anew; the documents too, whose presence says that both are there.
+        whole = false;
+        for (const char* both : {"file", "drops"}) BGL_TRY(remove_if_there(join_path(options_.out, file.value(both, ""))));
       }
     }
+    if (!whole) return false;
     report_.nothing_to_do = true;
     report_.documents_in = summary["total"].value("documents_in", int64_t{0});
     report_.documents_kept = summary["total"].value("documents_kept", int64_t{0});
     report_.bytes_kept = summary["total"].value("bytes_kept", int64_t{0});
     return true;
   }
+
+  Status remove_if_there(const std::string& path) { return env_.exists(path) ? env_.remove(path) : Status(); }
 
   // Runs fn(unit index) on all threads; the failure of the smallest index is returned.
   Status for_each_unit(const std::function<Status(size_t)>& fn, bool show) {
@@ -138,9 +144,13 @@ class Run {
 
   Status make_units(const Workshop& shop) {
     std::atomic<int64_t> made{0};
+    // Sources that match the same files with the same settings share units: one of them makes it.
+    std::set<std::string_view> keys;
+    std::vector<bool> first(units_.size());
+    for (size_t i = 0; i < units_.size(); ++i) first[i] = keys.insert(units_[i].key).second;
     BGL_TRY(for_each_unit(
         [&](size_t i) -> Status {
-          if (env_.exists(join_path(work_, units_[i].key + ".sig"))) return {};
+          if (!first[i] || env_.exists(join_path(work_, units_[i].key + ".sig"))) return {};
           ++made;
           return make_unit(shop, units_[i]);
         },
@@ -229,8 +239,9 @@ class Run {
       const Verdict verdict = verdicts[i++];
       if (is_kept(verdict)) return add(documents, verdict == Verdict::kHeldout ? heldout : train, line);
       const nlohmann::json document = nlohmann::json::parse(line, nullptr, false);
-      const Json drop = {{"id", document.value("id", "")}, {"rule", rule_of(verdict)}, {"value", 1}};
-      return add(drops, open, json_line(drop));
+      std::string drop = json_line({{"id", document.value("id", "")}, {"rule", rule_of(verdict)}, {"value", 1}});
+      drop.pop_back();  // add() ends the line
+      return add(drops, open, drop);
     }));
     if (i != verdicts.size()) return wrong_count(unit);
     BGL_TRY(drops.finish());
@@ -257,8 +268,13 @@ class Run {
       const SourceConfig& source = config_.sources[units_[u].source];
       by_source_[source.name].add(tallies[u]);
       by_domain_[source.domain].add(tallies[u]);
-      files_.push_back({{"file", "documents/" + names[u]},
-                        {"drops", "drops/" + names[u]},
+      const std::string file = "documents/" + names[u], drops = "drops/" + names[u];
+      BGL_ASSIGN(const FileStat file_info, env_.stat(join_path(options_.out, file)));
+      BGL_ASSIGN(const FileStat drops_info, env_.stat(join_path(options_.out, drops)));
+      files_.push_back({{"file", file},
+                        {"drops", drops},
+                        {"file_bytes", file_info.size},
+                        {"drops_bytes", drops_info.size},
                         {"source", source.name},
                         {"unit", units_[u].key},
                         {"train_documents", tallies[u].train.documents},
@@ -296,13 +312,23 @@ class Run {
     return env_.write_file_atomic(join_path(options_.out, "samples.json"), json_line(out));
   }
 
+  // Whether output_name() gives such names, or a writer of them that was stopped.
+  static bool is_output_name(std::string_view name) {
+    if (name.ends_with(".tmp")) name.remove_suffix(4);
+    constexpr std::string_view kSuffix = ".jsonl.zst";
+    if (name.size() < kSuffix.size() + 17 || !name.ends_with(kSuffix)) return false;
+    name.remove_suffix(kSuffix.size());
+    const std::string_view hash = name.substr(name.size() - 16);
+    return name[name.size() - 17] == '-' && hash.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+  }
+
   // Documents of an earlier configuration must not be taken for this one's.
   Status remove_stale() {
     for (const char* folder : {"documents", "drops"}) {
       const std::string dir = join_path(options_.out, folder);
       BGL_ASSIGN(const std::vector<DirEntry> entries, env_.list_dir(dir));
       for (const DirEntry& entry : entries) {
-        if (!entry.is_dir && kept_files_.count(entry.name) == 0) BGL_TRY(env_.remove(join_path(dir, entry.name)));
+        if (!entry.is_dir && is_output_name(entry.name) && kept_files_.count(entry.name) == 0) BGL_TRY(env_.remove(join_path(dir, entry.name)));
       }
     }
     return {};

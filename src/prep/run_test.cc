@@ -5,6 +5,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <sstream>
 
 #include "prep/internal/unit.h"
 #include "sim/sim_env.h"
@@ -118,6 +119,8 @@ TEST(PrepRun, KeepsDropsAndHoldsOut) {
       drops.find(R"({"domain":"medicine","source":"pages","id":"med/pages/short.txt","rule":"gopher_words_min","value":2})"),
       std::string::npos)
       << drops;
+  std::istringstream each(drops);
+  for (std::string line; std::getline(each, line);) EXPECT_TRUE(nlohmann::json::accept(line)) << "'" << line << "'";
   const std::string lines = lines_of(env, summary, "other", "file");
   const nlohmann::json first = nlohmann::json::parse(lines.substr(0, lines.find('\n')));
   EXPECT_EQ(first["id"], "gen/0.txt");
@@ -143,6 +146,50 @@ TEST(PrepRun, ARerunDoesNothingAndAChangeRedoesOnlyItsUnits) {
   }
   ASSERT_TRUE(run(env, config_for_test(), {"/lake", "/clean", {}}).ok());
   EXPECT_EQ(differences(tree(env, "/clean"), before), "");
+}
+
+TEST(PrepRun, KeepsWhatIsNotItsOwn) {
+  sim::SimEnv env(1);
+  fill_lake(env);
+  ASSERT_TRUE(env.make_dirs("/mine/documents").ok());
+  ASSERT_TRUE(env.write_file_atomic("/mine/documents/thesis.txt", "mine").ok());
+  const Status refused = run(env, config_for_test(), {"/lake", "/mine", {}}).status();
+  EXPECT_EQ(refused.message(), "/mine is not empty and holds no earlier result (documents is there): name a new or empty folder");
+  EXPECT_TRUE(env.exists("/mine/documents/thesis.txt"));
+  ASSERT_TRUE(run(env, config_for_test(), {"/lake", "/clean", {}}).ok());
+  ASSERT_TRUE(env.write_file_atomic("/clean/documents/notes.txt", "mine").ok());
+  PrepConfig changed = config_for_test();
+  ASSERT_TRUE(changed.sources[1].rules.set_threshold("gopher_words_min", 10000).ok());
+  ASSERT_TRUE(run(env, changed, {"/lake", "/clean", {}}).ok());
+  EXPECT_TRUE(env.exists("/clean/documents/notes.txt"));
+}
+
+// A file of documents that has lost its end is written anew by the same command.
+TEST(PrepRun, ARerunMendsWhatIsNotWhole) {
+  sim::SimEnv env(1);
+  fill_lake(env);
+  ASSERT_TRUE(run(env, config_for_test(), {"/lake", "/clean", {}}).ok());
+  const std::map<std::string, std::string> before = tree(env, "/clean");
+  const std::string file = nlohmann::json::parse(*env.read_file("/clean/summary.json"))["files"][0]["file"];
+  const std::string bytes = *env.read_file("/clean/" + file);
+  ASSERT_TRUE(env.write_file_atomic("/clean/" + file, bytes.substr(0, bytes.size() - 9)).ok());
+  EXPECT_FALSE(run(env, config_for_test(), {"/lake", "/clean", {}})->nothing_to_do);
+  EXPECT_EQ(differences(tree(env, "/clean"), before), "");
+}
+
+// Sources with the same settings that match the same files share units, which must not be made twice at once.
+TEST(PrepRun, TwoSourcesOfTheSameFiles) {
+  std::string toml;
+  for (const char* name : {"a", "b", "c"}) toml += fmt::format("[[source]]\nname='{}'\ndomain='d'\nlicence='MIT'\nmatch=['**']\nfilters=[]\n", name);
+  const PrepConfig config = parse_config(*Config::parse(toml, "p.toml")).value();
+  for (uint32_t seed = 0; seed < 4; ++seed) {
+    sim::SimEnv env(seed);
+    fill_lake(env);
+    const Result<RunReport> report = run(env, config, {"/lake", "/clean", {}});
+    ASSERT_TRUE(report.ok()) << report.status().message();
+    const nlohmann::json summary = nlohmann::json::parse(*env.read_file("/clean/summary.json"));
+    EXPECT_EQ(summary["sources"]["a"]["documents_in"], summary["sources"]["c"]["documents_in"]);
+  }
 }
 
 // One more file among many, in front, in the middle or at the end: its unit is made again, and of the clean documents only that

@@ -38,6 +38,11 @@ struct Manifest {
   std::vector<Shard> shards;  // by domain, train before heldout
 };
 Result<Manifest> read_manifest(Env& env, const std::string& shards);
+// Whether the folder has such a manifest, damaged or not.
+bool holds_shards(Env& env, const std::string& dir);
+
+// In OUT, while it is written.
+inline constexpr const char* kTokensWork = "tokens.work";
 
 struct TokenizeOptions {
   std::string clean, tokenizer, out;
@@ -48,7 +53,7 @@ struct TokenizeReport {
   int64_t documents = 0, tokens = 0;
 };
 // Depends on the documents and the tokenizer only. One file of CLEAN's tokens is held per thread; finished ones lie in
-// OUT/units until the manifest is written, so a killed run goes on.
+// OUT/tokens.work until the manifest is written, so a killed run goes on.
 Result<TokenizeReport> tokenize(Env& env, const TokenizeOptions& options);
 
 }  // namespace bgl::prep

@@ -52,7 +52,7 @@ TEST(PrepTokenize, ShardsHoldEveryDocumentOnce) {
   ASSERT_TRUE(report.ok()) << report.status().message();
   EXPECT_EQ(report->documents, 60);
   EXPECT_TRUE(tokenize(env, options)->nothing_to_do);
-  EXPECT_FALSE(env.exists(root + "/shards/units"));
+  EXPECT_FALSE(env.exists(root + "/shards/" + kTokensWork));
 
   const Manifest manifest = read_manifest(env, root + "/shards").value();
   ASSERT_EQ(manifest.shards.size(), 4u);
@@ -90,13 +90,41 @@ TEST(PrepTokenize, TheSameBytesWhateverRanBefore) {
   ASSERT_TRUE(train_tokenizer(env, {.clean = root + "/clean", .out = root + "/tok", .vocab_size = 300}).ok());
   ASSERT_TRUE(tokenize(env, {root + "/clean", root + "/tok", root + "/a", {}}).ok());
   // A killed run has left its work and no manifest.
-  ASSERT_TRUE(env.make_dirs(root + "/b/units").ok());
-  ASSERT_TRUE(env.write_file_atomic(root + "/b/units/torn.bin", "x").ok());
+  ASSERT_TRUE(env.make_dirs(root + "/b/" + kTokensWork).ok());
+  ASSERT_TRUE(env.write_file_atomic(root + "/b/LOCK", "").ok());
+  ASSERT_TRUE(env.write_file_atomic(root + "/b/" + kTokensWork + "/torn.bin", "x").ok());
   ASSERT_TRUE(tokenize(env, {root + "/clean", root + "/tok", root + "/b", {}}).ok());
   for (const char* file :
        {"/manifest.json", "/tokenizer.json", "/medicine/train.bin", "/medicine/train.idx", "/general/heldout.bin"}) {
     EXPECT_EQ(*env.read_file(root + "/a" + file), *env.read_file(root + "/b" + file)) << file;
   }
+  EXPECT_TRUE(env.remove_all(root).ok());
+}
+
+// A folder of others' files is not taken, a domain that is gone takes its shards with it, and a file of CLEAN that was emptied is seen.
+TEST(PrepTokenize, KeepsWhatIsNotItsOwn) {
+  const std::string root = prepared_folder("own");
+  Env& env = real_env();
+  ASSERT_TRUE(train_tokenizer(env, {.clean = root + "/clean", .out = root + "/tok", .vocab_size = 300}).ok());
+  for (const char* taken : {"/clean", "/tok"}) {
+    const auto refused = tokenize(env, {root + "/clean", root + "/tok", root + taken, {}});
+    EXPECT_EQ(refused.status().code(), Code::kInvalidArgument) << taken;
+  }
+  ASSERT_TRUE(tokenize(env, {root + "/clean", root + "/tok", root + "/shards", {}}).ok());
+  const std::string summary = *env.read_file(root + "/clean/summary.json");
+  nlohmann::json less = nlohmann::json::parse(summary);
+  less["key"] = "other";
+  std::erase_if(less["files"].get_ref<nlohmann::json::array_t&>(), [](const auto& file) { return file["source"] == "general"; });
+  ASSERT_TRUE(env.write_file_atomic(root + "/clean/summary.json", less.dump()).ok());
+  ASSERT_TRUE(env.exists(root + "/shards/general/train.bin"));
+  ASSERT_TRUE(tokenize(env, {root + "/clean", root + "/tok", root + "/shards", {}}).ok());
+  EXPECT_FALSE(env.exists(root + "/shards/general/train.bin"));
+  EXPECT_TRUE(env.exists(root + "/shards/medicine/train.bin"));
+
+  const std::string file = less["files"][0]["file"];
+  ASSERT_TRUE(env.write_file_atomic(root + "/clean/" + file, "").ok());
+  const auto trained = train_tokenizer(env, {.clean = root + "/clean", .out = root + "/tok2", .vocab_size = 300});
+  EXPECT_NE(trained.status().message().find("remove the file and run 'bgl prep' again"), std::string::npos) << trained.status().message();
   EXPECT_TRUE(env.remove_all(root).ok());
 }
 

@@ -36,7 +36,7 @@ Result<TrainTokenizerReport> train_tokenizer(Env& env, const TrainTokenizerOptio
   train.scratch = options.out;
   text::BpeTrainer trainer(train);
   for (size_t i = 0; i < index.files.size(); ++i) {
-    BGL_TRY(each_clean_document(env, options.clean, index.files[i].file, [&](const CleanDocument& document) -> Status {
+    BGL_TRY(each_clean_document(env, options.clean, index.files[i], [&](const CleanDocument& document) -> Status {
       if (document.heldout) return {};
       trainer.add(document.text);
       ++report.documents;
@@ -46,6 +46,7 @@ Result<TrainTokenizerReport> train_tokenizer(Env& env, const TrainTokenizerOptio
     if (options.progress)
       options.progress("counting words", static_cast<int64_t>(i) + 1, static_cast<int64_t>(index.files.size()));
   }
+  if (report.documents == 0) return invalid_argument("{}: no document of split train, so there is nothing to train a tokenizer on", options.clean);
   BGL_ASSIGN(const std::unique_ptr<text::Tokenizer> tokenizer, trainer.train());
   report.vocab_size = tokenizer->vocab_size();
   BGL_ASSIGN(const std::string json, tokenizer->to_json());

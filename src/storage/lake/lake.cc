@@ -38,6 +38,7 @@ Result<std::unique_ptr<Lake>> Lake::open(Env& env, const std::string& dir, LakeO
 }
 
 Status LakeImpl::open() {
+  if (dir_.empty()) return invalid_argument("a lake needs a folder; its name is empty");
   const bool there = env_.exists(join_path(dir_, kManifestName));
   if (!there && !(options_.write && options_.create)) {
     return not_found("no lake at {}; \"bgl lake put {} FILES\" makes one", dir_, dir_);

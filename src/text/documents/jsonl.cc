@@ -78,7 +78,7 @@ Status read_line(const Reading& reading, int64_t number, std::string_view line) 
   }
   if (document.id.empty()) document.id = line_id;
   document.text = tidy_lines(text);
-  return document.text.empty() ? Status() : reading.handlers.document(std::move(document));
+  return document.text.empty() ? reading.fault(document.id, "empty", "no text") : reading.handlers.document(std::move(document));
 }
 
 }  // namespace

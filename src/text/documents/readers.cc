@@ -46,7 +46,7 @@ Status Reading::page(const std::string& reader, std::string_view bytes, const st
   } else {
     page = reader == "markdown" ? markdown_text(text) : reader == "man" ? man_text(text) : plain_text(text);
   }
-  if (page.text.empty()) return {};
+  if (page.text.empty()) return fault(document.id, "empty", "no text");
   document.text = std::move(page.text);
   document.title = std::move(page.title);
   document.source = path;

@@ -147,31 +147,32 @@ class WarcReader {
   Result<bool> content(const Headers& headers, int64_t length) {
     const std::string type = lower(headers.get("warc-type"));
     const bool wanted = type == "response" || type == "resource" || type == "conversion";
-    if (!wanted) return skip(length);
+    if (!wanted) return skip(headers, length);
     if (length > reading_.options.limits.document_bytes) {
       const bool go_on = handed(reading_.fault(document_id(headers), "over_limit",
                                                fmt::format("{}: a record of {} bytes, more than {}", reading_.path, length,
                                                            reading_.options.limits.document_bytes)));
-      return go_on ? skip(length) : Result<bool>(false);
+      return go_on ? skip(headers, length) : Result<bool>(false);
     }
     BGL_TRY(in_.fill(static_cast<size_t>(length)));
     const std::string_view bytes = in_.rest().substr(0, static_cast<size_t>(length));
-    if (static_cast<int64_t>(bytes.size()) < length) {
-      handed(
-          reading_.fault(document_id(headers), "unreadable", fmt::format("{}: the file ends inside a record", reading_.path)));
-      return false;
-    }
+    if (static_cast<int64_t>(bytes.size()) < length) return cut(headers);
     if (!handed(type == "response" ? response(headers, bytes) : body(headers, media_type(headers.get("content-type")), bytes)))
       return false;
     in_.take(static_cast<size_t>(length));
     return true;
   }
 
-  Result<bool> skip(int64_t length) {
+  bool cut(const Headers& headers) {
+    handed(reading_.fault(document_id(headers), "unreadable", fmt::format("{}: the file ends inside a record", reading_.path)));
+    return false;
+  }
+
+  Result<bool> skip(const Headers& headers, int64_t length) {
     while (length > 0) {
       BGL_TRY(in_.fill(1));
       const auto n = static_cast<size_t>(std::min<int64_t>(length, static_cast<int64_t>(in_.rest().size())));
-      if (n == 0) return false;
+      if (n == 0) return cut(headers);
       in_.take(n);
       length -= static_cast<int64_t>(n);
     }

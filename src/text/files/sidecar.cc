@@ -11,6 +11,7 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kFormatName = "bgl files";
+constexpr const char* kLockName = "LOCK";  // of whoever writes the folder: it says who did last
 constexpr int64_t kHashBytes = 1 << 20;
 
 struct FoundFile {
@@ -24,7 +25,7 @@ Status find_files(Env& env, const std::string& dir, const std::string& below, st
     const std::string name = below.empty() ? entry.name : below + "/" + entry.name;
     if (entry.is_dir) {
       BGL_TRY(find_files(env, dir, name, out));
-    } else if (name != kSidecarName) {
+    } else if (name != kSidecarName && entry.name != kLockName) {
       BGL_ASSIGN(const FileStat info, env.stat(join_path(dir, name)));
       out.push_back({name, info.size});
     }
@@ -135,6 +136,12 @@ Status Sidecar::check_all(const SidecarProgress& progress) const {
 }
 
 Result<SidecarReport> write_sidecar(Env& env, const std::string& dir, const SidecarProgress& progress) {
+  const std::string path = join_path(dir, kSidecarName);
+  if (env.exists(path)) {
+    BGL_ASSIGN(const std::string text, env.read_file(path));
+    if (!looks_like_ours(text))
+      return make_status(Code::kAlreadyExists, "{}: another program's, or of shards, which have checksums of their own: it is kept", path);
+  }
   std::vector<FoundFile> found;
   BGL_TRY(find_files(env, dir, "", found));
   SidecarReport report{static_cast<int64_t>(found.size()), 0, {}};
@@ -148,7 +155,7 @@ Result<SidecarReport> write_sidecar(Env& env, const std::string& dir, const Side
   json j = {{"format", kFormatName}, {"version", 1}, {"files", std::move(files)}};
   try {
     j["check"] = hash128_hex(j.dump());
-    BGL_TRY(env.write_file_atomic(join_path(dir, kSidecarName), j.dump() + "\n"));
+    BGL_TRY(env.write_file_atomic(path, j.dump() + "\n"));
   } catch (const json::exception&) {
     return invalid_argument("{} holds a file whose name is not UTF-8; rename it, or keep the folder in a lake", dir);
   }

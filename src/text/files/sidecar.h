@@ -51,7 +51,8 @@ class Sidecar {
   std::map<std::string, Facts> files_;
 };
 
-// Replaces the manifest of `dir`: every file below it but itself. kInvalidArgument for a name that is not UTF-8, which JSON cannot hold.
+// Replaces the manifest of `dir`: every file below it but itself and LOCK files. kInvalidArgument for a name that is not UTF-8, which JSON
+// cannot hold; kAlreadyExists where manifest.json is another program's.
 Result<SidecarReport> write_sidecar(Env& env, const std::string& dir, const SidecarProgress& progress = {});
 // check_all(), and what is in the folder beside. kNotFound when there is no manifest of ours.
 Result<SidecarReport> verify_sidecar(Env& env, const std::string& dir, const SidecarProgress& progress = {});

@@ -126,7 +126,8 @@ Result<std::optional<TarEntry>> TarReader::next() {
     if (!more) return std::optional<TarEntry>();  // archives without the closing blocks exist
     const int64_t header_at = at_;
     BGL_ASSIGN(const std::string block, take(kTarBlock));
-    if (block.find_first_not_of('\0') == std::string::npos) return std::optional<TarEntry>();
+    closed_ = block.find_first_not_of('\0') == std::string::npos;
+    if (closed_) return std::optional<TarEntry>();
     const int64_t bytes = number(block, 124, 12);
     if (number(block, 148, 8) != checksum(block) || bytes < 0) {
       return data_loss("{}: at byte {} there is no tar header (a compressed archive? unpack it first: zcat x.tar.gz | ...)",
@@ -152,6 +153,18 @@ Result<std::optional<TarEntry>> TarReader::next() {
     padding_ = padding_of(left_);
     if (entry.is_file() && entry.name.ends_with('/')) entry.type = '5';
     return std::optional(entry);
+  }
+}
+
+Result<std::string> TarReader::odd_end() {
+  if (!closed_) return fmt::format("{}: it ends at byte {} without the blocks that close an archive: it may have been cut there", where_, at_);
+  const int64_t end = at_;
+  while (true) {
+    BGL_ASSIGN(const bool more, fill());
+    if (!more) return std::string();
+    if (ahead_.find_first_not_of('\0', ahead_at_) != std::string::npos)
+      return fmt::format("{}: what follows the archive's end at byte {} was left out; another archive? put each by itself", where_, end);
+    ahead_at_ = ahead_.size();
   }
 }
 

@@ -32,6 +32,8 @@ class TarReader {
   // The next entry, past what of the last was not read; nullopt at the end. kDataLoss with the byte where the archive is cut or
   // not as written.
   Result<std::optional<TarEntry>> next();
+  // After the end: what is wrong with it that next() lets pass, in words, or "". Reads to the end of the stream.
+  Result<std::string> odd_end();
   // The bytes of the entry that next() returned, once.
   Result<std::string> content();
 
@@ -47,6 +49,7 @@ class TarReader {
   std::string where_;
   std::string ahead_;  // read; taken up to ahead_at_
   size_t ahead_at_ = 0;
+  bool closed_ = false;  // by a block of zeros
   int64_t at_ = 0;    // taken
   int64_t left_ = 0;  // of the entry's bytes
   int64_t padding_ = 0;
