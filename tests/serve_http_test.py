@@ -4,11 +4,13 @@ keys, a full queue, SIGTERM. Needs the folder BGL_TEST_DATA (models/stories260k)
 Usage: serve_http_test.py BGL
 """
 import concurrent.futures
+import http.client
 import json
 import math
 import os
 import re
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -164,6 +166,9 @@ class ServeTest(unittest.TestCase):
              "'response_format.json_schema.schema': $: the keyword 'format' is not supported; leave it out, or check the answer for it yourself"),
             ({"prompt": "a", "max_tokens": 1, "response_format": {"type": "json_object"}}, "response_format",
              "max_tokens is 1, but the shortest answer of this response_format may take 2"),
+            ({"prompt": "a", "response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]}}}},
+             "response_format", "'response_format.json_schema.schema': $: no answer holds to the schema and comes to an end: what it requires needs itself again ($ref), "
+             "without a way around"),
             (b"{\"prompt\": ", None, "the body is not valid JSON (near byte 12)"),
             (b'{"prompt": "a", "temperature": 1e999}', None, "the body holds a number beyond the range of a double"),
             (b"[1]", None, "the body must be a JSON object"),
@@ -190,7 +195,9 @@ class ServeTest(unittest.TestCase):
         # Of the model alone: a bias changes the text, not the figures of the first token.
         first = self.server.post("/v1/completions", dict(prompt="", max_tokens=1, temperature=0, logprobs=1, logit_bias={"400": 100}))[1]["choices"][0]
         self.assertLess(first["logprobs"]["token_logprobs"][0], l.token_logprobs[0])
-        self.assertEqual(first["logprobs"]["top_logprobs"][0], {l.tokens[0]: l.token_logprobs[0]})
+        # The token drawn is told beside the most likely one.
+        self.assertEqual(first["logprobs"]["top_logprobs"][0],
+                         {l.tokens[0]: l.token_logprobs[0], first["logprobs"]["tokens"][0]: first["logprobs"]["token_logprobs"][0]})
 
     def test_n_gives_other_answers_each_with_its_seed(self):
         answer = self.client.completions.create(model="stories260K", prompt=["Once", "Lily"], n=3, max_tokens=12, temperature=1, seed=7)
@@ -199,6 +206,36 @@ class ServeTest(unittest.TestCase):
         self.assertEqual(texts[2], self.server.text(prompt="Once", max_tokens=12, temperature=1, seed=9))
         self.assertEqual(texts[3], self.server.text(prompt="Lily", max_tokens=12, temperature=1, seed=7))
         self.assertEqual(len(set(texts)), 6)
+
+    def test_without_a_seed_all_answers_differ(self):
+        answer = self.client.completions.create(model="stories260K", prompt=["Once"] * 3, n=2, max_tokens=40, temperature=1)
+        self.assertEqual(len({c.text for c in answer.choices}), 6)
+
+    def test_the_cache_has_no_more_of_a_prompt_than_it_holds(self):
+        body = dict(prompt=[1] + list(range(100, 200)), max_tokens=1, n=4)
+        for cached in (0, 64):
+            usage = self.server.post("/v1/completions", body)[1]["usage"]
+            self.assertEqual((usage["prompt_tokens"], usage["prompt_tokens_details"]["cached_tokens"]), (101, cached))
+
+    def test_text_beyond_the_context_is_not_tokenised(self):
+        for body, path in [({"prompt": " " * 4000000, "max_tokens": 1}, "/v1/completions"), ({"prompt": ["a", "b" * 4000000]}, "/v1/completions")]:
+            status, answer, _ = self.server.post(path, body)
+            self.assertEqual((status, answer["error"]["code"], answer["error"]["param"]), (400, "context_length_exceeded", "prompt"))
+            self.assertRegex(answer["error"]["message"], r"^the prompt has 4000000 bytes, more than this model's context could hold: \d+ at most$")
+
+    def test_more_answers_than_the_server_takes_are_refused_for_good(self):
+        status, answer, _ = self.server.post("/v1/completions", {"prompt": ["A", "B", "C"], "n": 128, "max_tokens": 1})
+        self.assertEqual((status, answer["error"]["message"]),
+                         (400, "384 answers are asked for at once, but this server takes 320: 64 that run (--max-running) and 256 that wait (--max-waiting)"))
+        self.assertEqual(self.server.post("/v1/completions", {"prompt": ["A", "B"], "n": 128, "max_tokens": 1})[0], 200)
+
+    def test_a_small_schema_does_not_stop_the_server(self):
+        defs = {f"a{i}": {"anyOf": [{"$ref": f"#/$defs/a{i + 1}"}] * 2} for i in range(30)} | {"a30": {"type": "integer"}}
+        for schema in ({"$defs": defs, "$ref": "#/$defs/a0"},
+                       {"$defs": defs, "type": "object", "properties": {"x": {"$ref": "#/$defs/a0"}}, "required": ["x"]}):
+            text = self.server.text(prompt="a", max_tokens=60, response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": schema}})
+            value = json.loads(text)
+            self.assertIsInstance(value["x"] if isinstance(value, dict) else value, int)
 
     def test_penalties_and_bias_change_what_is_drawn(self):
         plain = self.server.text(prompt="", max_tokens=60, temperature=0)
@@ -236,6 +273,8 @@ class ServeTest(unittest.TestCase):
         self.assertEqual(self.server.post("/detokenize", {"tokens": answer["tokens"][1:]})[1]["prompt"], "Lily went home")
         self.assertEqual(self.server.post("/tokenize", {})[1]["error"]["message"], "one of 'prompt' and 'messages' is required")
         self.assertEqual(self.server.post("/detokenize", {"tokens": ["x"]})[1]["error"]["param"], "tokens[0]")
+        status, answer, _ = self.server.post("/detokenize", {"tokens": [511, 512]})
+        self.assertEqual((status, answer["error"]["message"], answer["error"]["param"]), (400, "token 512 is outside the vocabulary of 512", "tokens"))
 
     def test_small_endpoints(self):
         def get(path):
@@ -458,6 +497,30 @@ class ServerProcessTest(unittest.TestCase):
         self.assertRegex(server.process.stderr.read(), r"room for \d+ connections")
         server.close()
 
+    def test_a_server_without_a_queue_serves_what_its_batch_holds(self):
+        server = Server("--max-waiting", "0", "--max-running", "2")
+        try:
+            self.assertEqual(server.post("/v1/completions", {"prompt": "a", "n": 2, "max_tokens": 2})[0], 200)
+            self.assertEqual(server.post("/v1/completions", {"prompt": "a", "n": 3, "max_tokens": 2})[0], 400)
+        finally:
+            server.close()
+
+    def test_an_empty_key_is_refused(self):
+        for option in (["--api-key", ""], ["--api-key="]):
+            run = subprocess.run([BGL, "serve", MODEL, "--tokenizer", TOKENIZER, "--port", "0", *option], capture_output=True, text=True, timeout=60)
+            self.assertEqual(run.returncode, 2, run.stderr)
+            self.assertIn("--api-key", run.stderr)
+
+    def test_an_ipv6_address_is_shown_in_brackets(self):
+        if not socket.has_ipv6 or not os.path.exists("/proc/net/if_inet6"):
+            self.skipTest("this machine has no IPv6")
+        server = Server("--host", "::1")
+        try:
+            self.assertRegex(server.url, r"^http://\[::1\]:\d+$")
+            self.assertEqual(server.post("/v1/completions", {"prompt": "a", "max_tokens": 1})[0], 200)
+        finally:
+            server.close()
+
     def test_the_key_is_asked_for(self):
         server = Server("--api-key", "secret")
         try:
@@ -494,6 +557,36 @@ class ServerProcessTest(unittest.TestCase):
         self.assertEqual(server.process.wait(timeout=60), 0)
         self.assertEqual(result.get("text"), STORY)
         server.close()
+
+    def test_a_drain_that_takes_too_long_breaks_off_and_says_so(self):
+        for stream in (True, False):
+            server = Server("--drain-seconds", "0")
+            body = json.dumps({"prompt": "A", "max_tokens": 400, "ignore_eos": True, "n": 64, "stream": stream}).encode()
+            answer = {}
+            def ask():
+                try:
+                    with urllib.request.urlopen(urllib.request.Request(server.url + "/v1/completions", data=body), timeout=60) as response:
+                        answer["text"] = response.read().decode()
+                except urllib.error.HTTPError as e:
+                    answer["status"] = e.code
+                except (OSError, http.client.HTTPException) as e:
+                    answer["broken"] = e
+            thread = threading.Thread(target=ask)
+            thread.start()
+            while self.running(server) == 0:
+                time.sleep(0.01)
+            server.process.send_signal(signal.SIGTERM)
+            self.assertEqual(server.process.wait(timeout=60), 1)
+            self.assertIn("requests were still in work after 0 s and were broken off", server.process.stderr.read())
+            thread.join(60)
+            self.assertTrue("broken" in answer or answer.get("status") == 500 or '"error"' in answer["text"], answer)
+            self.assertNotIn("[DONE]", answer.get("text", ""))
+            server.close()
+
+    @staticmethod
+    def running(server):
+        with urllib.request.urlopen(server.url + "/metrics") as answer:
+            return int(re.search(r"(?m)^vllm:num_requests_running{.*} (\d+)", answer.read().decode()).group(1))
 
     def test_a_port_in_use_is_an_error(self):
         server = Server()

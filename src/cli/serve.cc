@@ -13,12 +13,14 @@ void add_serve(CLI::App& app, Status& status) {
   add_weights_option(*verb, o->weights);
   verb->add_option("--port", o->port, "0: a free one, printed when it serves")->check(CLI::Range(0, 65535));
   verb->add_option("--host", o->host, "The address to listen on (0.0.0.0: every one)");
-  verb->add_option("--api-key", o->api_key, "Require \"Authorization: Bearer KEY\"");
+  verb->add_option("--api-key", o->api_key, "Require \"Authorization: Bearer KEY\"")->check([](const std::string& key) {
+    return key.empty() ? "the key is empty: give one, or leave --api-key out to serve anybody" : "";
+  });
   verb->add_option("--name", o->name, "What the model is called in requests");
   verb->add_option("--adapter", o->adapters, "NAME=DIR: serve the model with this low-rank adapter too, as NAME; may be given again")->allow_extra_args(false);
   verb->add_option("--also", o->more_models, "NAME=MODEL: serve this model too, as NAME; may be given again")->allow_extra_args(false);
   verb->add_option("--max-running", o->engine.max_running, "Requests in one batch")->check(CLI::Range(1, 4096));
-  verb->add_option("--max-waiting", o->engine.max_waiting, "Requests that wait; more are answered 429")->check(CLI::Range(0, 1 << 20));
+  verb->add_option("--max-waiting", o->engine.max_waiting, "Requests that wait for a place in the batch; more are answered 429")->check(CLI::Range(0, 1 << 20));
   verb->add_option("--step-tokens", o->engine.step_tokens, "Tokens of one step of the batch")->check(CLI::Range(1, 1 << 16));
   verb->add_option("--context", o->engine.context, "Most tokens of a request, prompt and answer (default: the model's)")->check(CLI::PositiveNumber);
   verb->add_option("--cache-bytes", o->engine.cache_bytes, "Memory of the KV cache (default: by the machine)")->check(CLI::NonNegativeNumber);

@@ -25,6 +25,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/string.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
@@ -448,8 +449,8 @@ HttpResponse HttpServer::Impl::check_key_of(const http::request<http::string_bod
   const auto& open = options_.open_paths;
   if (std::find(open.begin(), open.end(), request.path) != open.end()) return {.status = 200};
   const std::string_view given(message[http::field::authorization].data(), message[http::field::authorization].size());
-  constexpr std::string_view kBearer = "Bearer ";
-  if (given.starts_with(kBearer) && same_key(given.substr(kBearer.size()), options_.api_key)) return {.status = 200};
+  constexpr std::string_view kBearer = "Bearer ";  // in any case: RFC 9110, section 11.1
+  if (beast::iequals(given.substr(0, kBearer.size()), kBearer) && same_key(given.substr(kBearer.size()), options_.api_key)) return {.status = 200};
   return error_response(
       401,
       given.empty() ? "this server wants an API key: send \"Authorization: Bearer KEY\"" : "the API key is not this server's",

@@ -223,6 +223,14 @@ TEST(HttpServer, KeysAreAskedExceptOnOpenPaths) {
             "\"authentication_error\",\"param\":null,\"code\":\"invalid_api_key\"}}");
   EXPECT_EQ(client_of(*server, {.api_key = "secreT"})->get("/v1/models")->status, 401);
   EXPECT_EQ(client_of(*server, {.api_key = "secret"})->get("/v1/models")->status, 200);
+  const auto status_with = [&](const std::string& authorization) {
+    RawClient raw(server->port());
+    raw.send("GET /v1/models HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: " + authorization + "\r\n\r\n");
+    return raw.read().substr(9, 3);
+  };
+  EXPECT_EQ(status_with("bearer secret"), "200") << "a scheme has no case";
+  EXPECT_EQ(status_with("bearer Secret"), "401");
+  EXPECT_EQ(status_with("Basic secret"), "401");
   EXPECT_EQ(client_of(*server)->get("/health?x")->status, 200);
 }
 

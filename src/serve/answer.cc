@@ -95,10 +95,9 @@ bool Answer::on_event(size_t index, const Request::Event& e, const Timing& timin
     piece += c.stream->finish();
     c.finish = e.finish;
     if (e.finish == Finish::kError) error_ = e.error;
-    cached_ += e.cached_prompt_tokens;
-  } else if (c.finish == Finish::kStop) {
-    cached_ += e.cached_prompt_tokens;
   }
+  // A prompt counts once, with what its first answer found: the others find what that one left.
+  if (c.finish != Finish::kNone && index % static_cast<size_t>(request_.n) == 0) cached_ += e.cached_prompt_tokens;
   c.text += piece;
   if (request_.stream) send_piece(index, piece);
   if (c.finish != Finish::kNone && --open_ == 0) complete();
@@ -140,6 +139,7 @@ json Answer::take_logprobs(Choice& c) const {
     out["text_offset"].push_back(e["text_offset"]);
     json top = json::object();
     for (const json& t : e["top_logprobs"]) top[t["token"].get<std::string>()] = t["logprob"];
+    top[e["token"].get<std::string>()] = e["logprob"];  // the one drawn, likely or not
     out["top_logprobs"].push_back(request_.logprobs > 0 ? top : json());
   }
   return out;

@@ -149,8 +149,9 @@ void Api::complete(const HttpRequest& http, std::shared_ptr<Responder> responder
   if (!served->model().tokenizer) return responder->reply(no_tokenizer());
   ApiRequest request;
   request.sampling = default_sampling(served->model());
-  const auto e = chat ? read_chat(http.body, body, served->chat(), request) : read_completion(http.body, body, *served->model().tokenizer, request);
-  if (e) return responder->reply(api_error(400, e->message, e->param));
+  const size_t most = served->most_prompt_bytes();
+  const auto e = chat ? read_chat(http.body, body, served->chat(), request, most) : read_completion(http.body, body, *served->model().tokenizer, request, most);
+  if (e) return responder->reply(api_error(400, e->message, e->param, e->code));
   const int64_t context = served->engine().context(), vocab = served->model().model->config().vocab;
   for (const auto& p : request.prompts) {
     const int64_t room = context - static_cast<int64_t>(p.size());
@@ -178,7 +179,9 @@ void Api::run(const ServedModel& served, ApiRequest request, std::shared_ptr<Res
   std::vector<Request> choices;
   for (const auto& prompt : request.prompts) {
     for (int64_t i = 0; i < request.n; ++i) {
-      Request r{prompt, request.max_tokens, request.sampling, request.seed + static_cast<uint64_t>(i), ends};
+      // A seed given is that of every prompt's first answer, so that each can be had again alone.
+      const uint64_t seed = request.seed + (request.seed_given ? static_cast<uint64_t>(i) : choices.size());
+      Request r{prompt, request.max_tokens, request.sampling, seed, ends};
       if (request.grammar) r.grammar = std::make_shared<Pushdown>(served.automaton(request.grammar_key, request.grammar));
       r.logprobs = request.logprobs;
       r.adapter = served.adapter();
@@ -219,7 +222,14 @@ HttpResponse Api::tokenize(const std::string& text, bool back) const {
   if (!served) return no_model(name);
   if (!served->model().tokenizer) return no_tokenizer();
   const text::Tokenizer& tokenizer = *served->model().tokenizer;
-  if (back) return ok({{"prompt", tokenizer.decode(body["tokens"].get<std::vector<int32_t>>())}});
+  if (back) {
+    const auto ids = body["tokens"].get<std::vector<int32_t>>();
+    const int64_t vocab = served->model().model->config().vocab;
+    for (const int32_t t : ids) {
+      if (t >= vocab) return api_error(400, fmt::format("token {} is outside the vocabulary of {}", t, vocab), "tokens");
+    }
+    return ok({{"prompt", tokenizer.decode(ids)}});
+  }
   const auto has = [&](const char* key) { return body.contains(key) && !body[key].is_null(); };
   if (has("prompt") == has("messages")) return api_error(400, "one of 'prompt' and 'messages' is required", "prompt");
   std::vector<int32_t> tokens;

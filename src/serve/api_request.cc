@@ -22,6 +22,8 @@ bool read(const json& body, const char* name, T& out) {
   return v != nullptr;
 }
 
+constexpr const char* kTooLong = "context_length_exceeded";
+
 Failure read_logit_bias(const json& body, SamplingOptions& out) {
   const json* v = find(body, "logit_bias");
   if (!v) return {};
@@ -79,11 +81,12 @@ Failure read_common(const std::string& body, const json& j, ApiRequest& out) {
   return read_response_format(body, j, out);
 }
 
-Failure read_prompts(const json& j, const text::Tokenizer& tokenizer, ApiRequest& out) {
+Failure read_prompts(const json& j, const text::Tokenizer& tokenizer, ApiRequest& out, size_t most_bytes) {
   const json* v = find(j, "prompt");
   const json list = !v ? json::array({""}) : v->is_string() || v->front().is_number() ? json::array({*v}) : *v;
   for (const json& p : list) {
     if (p.is_string()) {
+      if (const Status s = check_prompt_bytes(p.get_ref<const std::string&>().size(), most_bytes); !s.ok()) return ApiError{s.message(), "prompt", kTooLong};
       auto tokens = prompt_tokens(tokenizer, p.get<std::string>());
       if (!tokens.ok()) return ApiError{tokens.status().message(), "prompt"};
       out.prompts.push_back(std::move(tokens).value());
@@ -97,14 +100,14 @@ Failure read_prompts(const json& j, const text::Tokenizer& tokenizer, ApiRequest
 
 }  // namespace
 
-Failure read_completion(const std::string& text, const json& j, const text::Tokenizer& tokenizer, ApiRequest& out) {
+Failure read_completion(const std::string& text, const json& j, const text::Tokenizer& tokenizer, ApiRequest& out, size_t most_bytes) {
   if (auto e = read_common(text, j, out)) return e;
   out.max_tokens_given = read(j, "max_tokens", out.max_tokens);
   read(j, "logprobs", out.logprobs);
-  return read_prompts(j, tokenizer, out);
+  return read_prompts(j, tokenizer, out, most_bytes);
 }
 
-Failure read_chat(const std::string& text, const json& j, const ChatPrompt& chat, ApiRequest& out) {
+Failure read_chat(const std::string& text, const json& j, const ChatPrompt& chat, ApiRequest& out, size_t most_bytes) {
   if (auto e = read_common(text, j, out)) return e;
   out.max_tokens_given = read(j, "max_completion_tokens", out.max_tokens) || read(j, "max_tokens", out.max_tokens);
   bool logprobs = false;
@@ -114,8 +117,8 @@ Failure read_chat(const std::string& text, const json& j, const ChatPrompt& chat
     if (!logprobs && top > 0) return ApiError{"'top_logprobs' is possible with 'logprobs' only", "top_logprobs"};
     if (logprobs) out.logprobs = top;
   }
-  auto turn = chat.tokens(j);
-  if (!turn.ok()) return ApiError{turn.status().message(), "messages"};
+  auto turn = chat.tokens(j, most_bytes);
+  if (!turn.ok()) return ApiError{turn.status().message(), "messages", turn.status().code() == Code::kResourceExhausted ? kTooLong : ""};
   out.prompts.push_back(std::move(turn->tokens));
   out.at_start.push_back(turn->at_start);
   return {};

@@ -35,8 +35,8 @@ struct ApiRequest {
 };
 
 // Of a body as sent, and as JSON that its schema allows. Returns nothing and fills `out`, or what is wrong. What the body does not say
-// stays as it is in `out`.
-std::optional<ApiError> read_completion(const std::string& text, const nlohmann::json& body, const text::Tokenizer& tokenizer, ApiRequest& out);
-std::optional<ApiError> read_chat(const std::string& text, const nlohmann::json& body, const ChatPrompt& chat, ApiRequest& out);
+// stays as it is in `out`. Text of more than `most_bytes` is refused before it becomes tokens, which takes time.
+std::optional<ApiError> read_completion(const std::string& text, const nlohmann::json& body, const text::Tokenizer& tokenizer, ApiRequest& out, size_t most_bytes = SIZE_MAX);
+std::optional<ApiError> read_chat(const std::string& text, const nlohmann::json& body, const ChatPrompt& chat, ApiRequest& out, size_t most_bytes = SIZE_MAX);
 
 }  // namespace bgl::serve

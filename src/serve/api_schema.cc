@@ -47,7 +47,7 @@ constexpr const char* kCompletion = R"json({
     {"type": "array", "minItems": 1, "maxItems": 128, "items": {"anyOf": [{"type": "string"}, {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 0, "maximum": 2147483647}}]}}],
   "description": "a string, a list of token ids, or a list of at most 128 of these"},
 "max_tokens": {"type": "integer", "minimum": 0, "maximum": 1073741824, "description": "tokens of the answer at most; absent: 16"},
-"logprobs": {"type": "integer", "minimum": 0, "maximum": 20, "description": "tell the logarithm of every token's probability, and of so many most likely ones"},
+"logprobs": {"type": "integer", "minimum": 0, "maximum": 20, "description": "tell the logarithm of every token's probability, and of so many most likely ones beside it"},
 "best_of": {"enum": [1], "x-unsupported": true, "description": "1"},
 "echo": {"enum": [false], "x-unsupported": true, "description": "false"},
 "suffix": {"enum": [""], "x-unsupported": true, "description": "an empty string"}

@@ -1,11 +1,14 @@
 #include "serve/automaton.h"
 
 #include <algorithm>
+#include <unordered_set>
+
+#include "base/hash.h"
 
 namespace bgl::serve {
 namespace {
 
-constexpr size_t kStates = 8192, kNodes = 1 << 18;     // of a full one
+constexpr size_t kStates = 8192, kNodes = 1 << 18, kStacks = 1 << 20;  // of a full one
 constexpr size_t kMaskWords = (size_t{16} << 20) / 8;  // kept at once
 constexpr size_t kWordBits = 64;
 constexpr float kNot = -std::numeric_limits<float>::infinity();
@@ -26,18 +29,40 @@ void apply(const std::vector<uint64_t>& bits, std::span<float> logits) {
 
 }  // namespace
 
+// Places with what comes after them, each told once. Most states have few, which are searched in order.
+class Automaton::Seen {
+ public:
+  bool first_time(uint32_t place, uint32_t below) {
+    const uint64_t key = uint64_t{place} << 32 | below;
+    if (!many_.empty()) return many_.insert(key).second;
+    if (std::find(few_.begin(), few_.end(), key) != few_.end()) return false;
+    few_.push_back(key);
+    if (few_.size() == 64) many_.insert(few_.begin(), few_.end());
+    return true;
+  }
+
+ private:
+  std::vector<uint64_t> few_;
+  std::unordered_set<uint64_t> many_;
+};
+
 Automaton::Automaton(std::shared_ptr<const Grammar> grammar, std::shared_ptr<const ByteVocabulary> vocabulary)
     : grammar_(std::move(grammar)), vocabulary_(std::move(vocabulary)) {
   lay_out();
-  nodes_.push_back({0, 0, 0});  // number 0: nothing below
+  nodes_.push_back({0, 0, 0, 0});  // number 0: nothing below
   State first;
-  for (const uint32_t place : alternatives_[0]) push(first, place, 0);
+  Seen seen;
+  for (const uint32_t place : alternatives_[0]) push(first, seen, place, 0);
   first_ = state_number(std::move(first));
 }
 
 bool Automaton::full() const {
   const std::lock_guard lock(mutex_);
-  return states_.size() >= kStates || nodes_.size() >= kNodes;
+  return states_.size() >= kStates || nodes_.size() >= kNodes || stacks_ >= kStacks;
+}
+int64_t Automaton::looked_at() const {
+  const std::lock_guard lock(mutex_);
+  return looked_at_;
 }
 
 void Automaton::lay_out() {
@@ -75,44 +100,54 @@ void Automaton::lay_out() {
 
 uint32_t Automaton::node(uint32_t place, uint32_t below) {
   const auto [at, fresh] = node_of_.try_emplace(uint64_t{place} << 32 | below, static_cast<uint32_t>(nodes_.size()));
-  if (fresh) nodes_.push_back({place, below, std::min(kNever, places_[place].cost + nodes_[below].cost)});
+  if (fresh) nodes_.push_back({place, below, std::min(kNever, places_[place].cost + nodes_[below].cost), hash64({reinterpret_cast<const char*>(&place), sizeof(place)}, nodes_[below].hash)});
   return at->second;
 }
 
 // Adds every set of bytes that can come next at `place`.
-void Automaton::push(State& state, uint32_t place, uint32_t below) {
+void Automaton::push(State& state, Seen& seen, uint32_t place, uint32_t below) {
+  if (!seen.first_time(place, below)) return;
+  ++looked_at_;
   const Place& p = places_[place];
   switch (p.kind) {
     case Place::Kind::kEnd:
       if (below == 0) {
         state.accepts = true;
       } else {
-        push(state, nodes_[below].place, nodes_[below].below);
+        push(state, seen, nodes_[below].place, nodes_[below].below);
       }
       return;
     case Place::Kind::kRule: {
       // Nothing is kept for a rule's end: stacks of lists do not grow.
       const uint32_t rest = places_[place + 1].kind == Place::Kind::kEnd ? below : node(place + 1, below);
-      for (const uint32_t first : alternatives_[p.index]) push(state, first, rest);
+      for (const uint32_t first : alternatives_[p.index]) push(state, seen, first, rest);
       return;
     }
-    case Place::Kind::kBytes: {
-      const uint32_t n = node(place, below);
-      const auto at = std::lower_bound(state.stacks.begin(), state.stacks.end(), n);
-      if (at == state.stacks.end() || *at != n) state.stacks.insert(at, n);
+    case Place::Kind::kBytes:
+      state.stacks.push_back(node(place, below));
       return;
-    }
   }
+}
+
+// Equal costs are told apart by what the stacks hold: the numbers of nodes are of the order in which texts came.
+void Automaton::keep_soonest(std::vector<uint32_t>& stacks) const {
+  if (stacks.size() <= kMostStacks) return;
+  const auto sooner = [&](uint32_t a, uint32_t b) { return nodes_[a].cost != nodes_[b].cost ? nodes_[a].cost < nodes_[b].cost : nodes_[a].hash < nodes_[b].hash; };
+  std::nth_element(stacks.begin(), stacks.begin() + kMostStacks, stacks.end(), sooner);
+  stacks.resize(kMostStacks);
 }
 
 uint32_t Automaton::state_number(State state) {
   if (state.stacks.empty() && !state.accepts) return kDead;
+  keep_soonest(state.stacks);
+  std::sort(state.stacks.begin(), state.stacks.end());
   std::string key(reinterpret_cast<const char*>(state.stacks.data()), state.stacks.size() * sizeof(uint32_t));
   key += state.accepts ? '1' : '0';
   const auto [at, fresh] = state_of_.try_emplace(std::move(key), static_cast<uint32_t>(states_.size()));
   if (!fresh) return at->second;
   state.cost = state.accepts ? 0 : kNever;
   for (const uint32_t n : state.stacks) state.cost = std::min(state.cost, nodes_[n].cost);
+  stacks_ += state.stacks.size();
   states_.push_back(std::move(state));
   return at->second;
 }
@@ -126,9 +161,10 @@ uint32_t Automaton::next(uint32_t state, unsigned char byte) {
   uint32_t& known = (*table)[byte];
   if (known != kUnknown) return known;
   State out;
+  Seen seen;
   for (const uint32_t n : states_[state].stacks) {
     const Node top = nodes_[n];
-    if (grammar_->sets_[places_[top.place].index][byte]) push(out, top.place + 1, top.below);
+    if (grammar_->sets_[places_[top.place].index][byte]) push(out, seen, top.place + 1, top.below);
   }
   return known = state_number(std::move(out));  // the table stays where it is
 }

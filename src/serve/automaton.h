@@ -4,6 +4,9 @@
 // States, the bytes between them and the tokens that each allows are worked out as they are met, and kept for every text that is written under
 // the grammar: the first visit of a state walks the vocabulary once (milliseconds for 150,000 tokens), a later one copies a mask. Ref:
 // arXiv:2307.09702 (masks by state), arXiv:2411.15100.
+//
+// A text that a grammar can read in many ways has a stack for each, and a schema of a few lines can double them with every byte. Of more than
+// kMostStacks those are followed that end soonest: what comes out still holds to the grammar and comes to its end.
 #pragma once
 
 #include <array>
@@ -24,10 +27,13 @@ namespace bgl::serve {
 class Automaton {
  public:
   static constexpr int64_t kNever = std::numeric_limits<int32_t>::max();
+  static constexpr size_t kMostStacks = 4096;  // of a state
   // Tokens that an end takes at most are counted by bytes that `vocabulary` has alone.
   Automaton(std::shared_ptr<const Grammar> grammar, std::shared_ptr<const ByteVocabulary> vocabulary);
   // It has met so many states (tables of 8 MiB; masks take 16 more) that the next text is better given a new one.
   bool full() const;
+  // Places in the grammar that were looked at so far: what all this has cost.
+  int64_t looked_at() const;
 
  private:
   friend class Pushdown;
@@ -42,6 +48,7 @@ class Automaton {
   struct Node {
     uint32_t place, below;
     int64_t cost;
+    uint64_t hash;  // of all its places, whatever the numbers of the nodes below
   };
   // Tokens after which at most `cost` more end the text, as bits; ascending, each holds those before it.
   struct Mask {
@@ -58,7 +65,9 @@ class Automaton {
 
   // What follows is called with mutex_ held.
   void lay_out();
-  void push(State& state, uint32_t place, uint32_t below);
+  class Seen;
+  void push(State& state, Seen& seen, uint32_t place, uint32_t below);
+  void keep_soonest(std::vector<uint32_t>& stacks) const;
   uint32_t node(uint32_t place, uint32_t below);
   uint32_t state_number(State state);  // kDead for one that allows nothing
   uint32_t next(uint32_t state, unsigned char byte);
@@ -76,6 +85,8 @@ class Automaton {
   std::unordered_map<std::string, uint32_t> state_of_;
   uint32_t first_ = kDead;
   size_t mask_words_ = 0;  // of all states
+  size_t stacks_ = 0;      // of all states
+  int64_t looked_at_ = 0;
 };
 
 // Where one text stands. Single-threaded.

@@ -33,8 +33,9 @@ std::string mark_text(const text::Tokenizer& tokenizer, int32_t id) {
   return tokenizer.token_bytes(id);
 }
 
-// How models of our own are tuned: <|user|>...<|assistant|>...<|endoftext|> in turn, ending where the answer begins.
-Result<ChatTurn> marked_turns(const json& messages, const text::Tokenizer& tokenizer, int32_t user, int32_t assistant) {
+// How models of our own are tuned: <|user|>...<|assistant|>...<|endoftext|> in turn, ending where the answer begins, or with `go_on` where
+// the last message ends.
+Result<ChatTurn> marked_turns(const json& messages, const text::Tokenizer& tokenizer, int32_t user, int32_t assistant, bool go_on) {
   ChatTurn out;
   std::string pending;  // a system message goes before the next user's
   for (const json& m : messages) {
@@ -48,14 +49,21 @@ Result<ChatTurn> marked_turns(const json& messages, const text::Tokenizer& token
     const auto tokens = tokenizer.encode_ordinary(role == "assistant" ? content : pending + content);
     out.tokens.insert(out.tokens.end(), tokens.begin(), tokens.end());
     if (role != "assistant") pending.clear();
-    if (role == "assistant" && tokenizer.eos()) out.tokens.push_back(*tokenizer.eos());
+    if (role == "assistant" && tokenizer.eos() && !(go_on && &m == &messages.back())) out.tokens.push_back(*tokenizer.eos());
   }
   if (out.tokens.empty()) return invalid_argument("'messages' holds no user message");
-  out.tokens.push_back(assistant);
+  if (go_on && !pending.empty()) return invalid_argument("'messages' ends with a system message, which an answer cannot go on with: leave 'add_generation_prompt' out");
+  if (!go_on) out.tokens.push_back(assistant);
+  out.at_start = !go_on;
   return out;
 }
 
 }  // namespace
+
+Status check_prompt_bytes(size_t bytes, size_t most) {
+  if (bytes <= most) return {};
+  return make_status(Code::kResourceExhausted, "the prompt has {} bytes, more than this model's context could hold: {} at most", bytes, most);
+}
 
 ChatPrompt::ChatPrompt(const models::LoadedModel& model) : model_(model), templates_(std::map<std::string, text::ChatTemplate>()) {
   const auto kept = [&](const char* name) {
@@ -65,20 +73,25 @@ ChatPrompt::ChatPrompt(const models::LoadedModel& model) : model_(model), templa
   templates_ = text::chat_templates(kept("tokenizer_config.json"), kept("chat_template.jinja"));
 }
 
-Result<ChatTurn> ChatPrompt::tokens(const json& request) const {
+Result<ChatTurn> ChatPrompt::tokens(const json& request, size_t most_bytes) const {
   BGL_TRY(templates_.status());
   const auto& templates = *templates_;
   if (!templates.empty()) {
     const auto named = templates.find("default");
-    return render(named == templates.end() ? templates.begin()->second : named->second, request);
+    return render(named == templates.end() ? templates.begin()->second : named->second, request, most_bytes);
   }
   const text::Tokenizer& tokenizer = *model_.tokenizer;
   const auto user = tokenizer.special_id("<|user|>"), assistant = tokenizer.special_id("<|assistant|>");
   if (!user || !assistant) return invalid_argument("this model has no chat template: use /v1/completions");
-  return marked_turns(request.at("messages"), tokenizer, *user, *assistant);
+  size_t bytes = 0;
+  for (const json& m : request.at("messages")) bytes += text_of(m).size();
+  BGL_TRY(check_prompt_bytes(bytes, most_bytes));
+  const auto prompt = request.find("add_generation_prompt");
+  const bool go_on = prompt != request.end() && !prompt->is_null() && !prompt->get<bool>();
+  return marked_turns(request.at("messages"), tokenizer, *user, *assistant, go_on);
 }
 
-Result<ChatTurn> ChatPrompt::render(const text::ChatTemplate& chat, const json& request) const {
+Result<ChatTurn> ChatPrompt::render(const text::ChatTemplate& chat, const json& request, size_t most_bytes) const {
   const text::Tokenizer& tokenizer = *model_.tokenizer;
   nlohmann::ordered_json variables = {{"messages", nlohmann::ordered_json::array()}, {"add_generation_prompt", true}};
   if (tokenizer.bos()) variables["bos_token"] = mark_text(tokenizer, *tokenizer.bos());
@@ -96,6 +109,7 @@ Result<ChatTurn> ChatPrompt::render(const text::ChatTemplate& chat, const json& 
   }
   auto text = chat.render(variables.dump());
   if (!text.ok()) return text.status().with_context("the model's chat template");
+  BGL_TRY(check_prompt_bytes(text->size(), most_bytes));
   ChatTurn out;
   out.tokens = tokenizer.encode_guarded(*text);
   out.at_start = variables["add_generation_prompt"].get<bool>();

@@ -63,23 +63,32 @@ class LocalEngine final : public Engine {
     if (options.ttft_ms > 0 || options.tbt_ms > 0) warm_up();
     thread_ = std::thread([this] { loop(); });
   }
-  ~LocalEngine() override {
+  ~LocalEngine() override { stop(); }
+
+  void stop() final {
     {
       std::lock_guard lock(mutex_);
       stopping_ = true;
     }
     changed_.notify_all();
-    thread_.join();
+    if (thread_.joinable()) thread_.join();
   }
 
   using Engine::submit;
   Status submit(std::vector<Request> requests) override {
     for (const Request& r : requests) BGL_TRY(check(r));
+    const auto count = static_cast<int64_t>(requests.size());
+    if (count > options_.max_running + options_.max_waiting) {
+      return invalid_argument("{} answers are asked for at once, but this server takes {}: {} that run (--max-running) and {} that wait (--max-waiting)", count,
+                              options_.max_running + options_.max_waiting, options_.max_running, options_.max_waiting);
+    }
     std::lock_guard lock(mutex_);
     if (draining_ || stopping_) return make_status(Code::kResourceExhausted, "the server is shutting down");
-    if (static_cast<int64_t>(waiting_.size() + requests.size()) > options_.max_waiting) {
+    // Those that the batch has a place for do not wait: they join with the next step.
+    const int64_t places = std::max<int64_t>(0, limits().running - running_count_), waiting = static_cast<int64_t>(waiting_.size());
+    if (waiting + count > options_.max_waiting + places) {
       ++stats_.refused;
-      return make_status(Code::kResourceExhausted, "{} requests are waiting already", waiting_.size());
+      return make_status(Code::kResourceExhausted, "{} requests are waiting already", std::max<int64_t>(0, waiting - places));
     }
     double foreseen = 0;
     BGL_TRY(in_time(requests, foreseen));
@@ -163,7 +172,7 @@ class LocalEngine final : public Engine {
       return invalid_argument("max_tokens is {}, but the shortest answer of this response_format may take {}", request.max_tokens, request.grammar->tokens_to_end());
     }
     if (pages_for(request) > pool_.total()) {
-      return make_status(Code::kResourceExhausted, "the request needs {} pages of KV cache, the server has {}", pages_for(request), pool_.total());
+      return invalid_argument("the request needs {} pages of KV cache, the server has {}", pages_for(request), pool_.total());
     }
     return Status();
   }
@@ -190,10 +199,21 @@ class LocalEngine final : public Engine {
         look_again();
       }
     }
-    for (auto& s : running_) end(*s, Finish::kCancelled);
-    std::lock_guard lock(mutex_);
-    for (Waiting& w : waiting_) w.request.on_event({-1, Finish::kCancelled, {}, 0, {}, {w.since, 0, 0, now_seconds()}});
-    waiting_.clear();
+    break_off();
+  }
+
+  // What was not done in time must not look whole.
+  void break_off() {
+    const std::string why = "the server shut down before the answer was whole";
+    for (auto& s : running_) fail(*s, why);
+    running_.clear();
+    std::deque<Waiting> waiting;
+    {
+      std::lock_guard lock(mutex_);
+      waiting.swap(waiting_);
+      running_count_ = 0;
+    }
+    for (Waiting& w : waiting) w.request.on_event({-1, Finish::kError, why, 0, {}, {w.since, 0, 0, now_seconds()}});
   }
 
   // Steps of all sizes on page 0, before anybody waits: kernels are compiled, and it is known how long a step takes.

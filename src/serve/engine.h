@@ -19,7 +19,7 @@ namespace bgl::serve {
 
 struct EngineOptions {
   int64_t max_running = 64;       // requests in one batch
-  int64_t max_waiting = 256;      // beyond them submit() refuses
+  int64_t max_waiting = 256;      // for a place in the batch; beyond them submit() refuses
   int64_t step_tokens = 256;      // of one step: decoding ones first, prompts fill the rest
   int64_t context = 0;            // most tokens of one request, prompt and answer; 0: what the model was made for
   // A request is refused when its first token is foreseen later than this, and when the machine cannot keep the time between two tokens
@@ -79,16 +79,18 @@ class Engine {
  public:
   // The model must outlive the engine and is laid out for inference (models/inference.h), if it is not yet. An error when not one request fits the cache, or the context is longer than the model's.
   static Result<std::unique_ptr<Engine>> create(models::Model& model, const EngineOptions& options);
-  // Cancels what runs and waits.
+  // stop().
   virtual ~Engine() = default;
 
-  // Any thread. kResourceExhausted when the queue is full, the first token would come too late, or the engine drains; kInvalidArgument when prompt and max_tokens exceed
-  // the context, a token is outside the vocabulary, the model has no such adapter, or the grammar needs more than max_tokens (which is not cut silently).
+  // Any thread. kResourceExhausted when the queue is full, the first token would come too late, or the engine drains; kInvalidArgument when they are more
+  // than run and wait at most, prompt and max_tokens exceed the context, a token is outside the vocabulary, the model has no such adapter, or the grammar needs more than max_tokens (which is not cut silently).
   // All of them or none.
   virtual Status submit(std::vector<Request> requests) = 0;
   Status submit(Request request);
   // Refuses new requests and returns when all are done, or false after `seconds`.
   virtual bool drain(double seconds) = 0;
+  // Refuses new requests, ends with kError what still runs or waits, and returns after the last callback. Any thread but the engine's.
+  virtual void stop() = 0;
   virtual EngineStats stats() const = 0;
   // Seconds until a request of one token that came now would have its first token, as far as the steps so far tell; 0 before any.
   virtual double foreseen_wait() const = 0;

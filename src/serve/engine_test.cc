@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <future>
 #include <mutex>
@@ -196,6 +197,49 @@ TEST(Engine, AFullQueueRefusesAndSaysSo) {
   EXPECT_EQ(refused.message(), "2 requests are waiting already");
   for (Pending& p : pending) p.promise->get_future().get();
   EXPECT_EQ(engine->stats().refused, 1);
+}
+
+TEST(Engine, WhatTheBatchHasAPlaceForDoesNotWait) {
+  const auto model = tiny();
+  const auto engine = Engine::create(*model, {.max_running = 3, .max_waiting = 0});
+  ASSERT_TRUE(engine.ok());
+  const auto promise = std::make_shared<std::promise<void>>();
+  std::vector<Request> several(4, request(3));
+  for (Request& r : several) r.on_event = [](const Request::Event&) { return true; };
+  EXPECT_EQ((*engine)->submit(several).message(),
+            "4 answers are asked for at once, but this server takes 3: 3 that run (--max-running) and 0 that wait (--max-waiting)");
+  EXPECT_EQ((*engine)->submit(several).code(), Code::kInvalidArgument);
+  several.resize(3);
+  const auto left = std::make_shared<std::atomic<int>>(3);
+  for (Request& r : several) {
+    r.on_event = [promise, left](const Request::Event& e) {
+      if (e.finish != Finish::kNone && --*left == 0) promise->set_value();
+      return true;
+    };
+  }
+  const Status s = (*engine)->submit(several);
+  EXPECT_TRUE(s.ok()) << s.message();
+  promise->get_future().get();
+}
+
+TEST(Engine, StopEndsWhatRunsAndWaitsWithAnError) {
+  const auto model = tiny();
+  const auto engine = Engine::create(*model, {.max_running = 1});
+  ASSERT_TRUE(engine.ok());
+  std::vector<std::string> errors;
+  for (int i = 0; i < 3; ++i) {
+    Request r = request(3);
+    r.max_tokens = 150;
+    r.on_event = [&](const Request::Event& e) {
+      if (e.finish == Finish::kError) errors.push_back(e.error);
+      return true;
+    };
+    ASSERT_TRUE((*engine)->submit(std::move(r)).ok());
+  }
+  (*engine)->stop();
+  EXPECT_EQ(errors, std::vector<std::string>(3, "the server shut down before the answer was whole"));
+  EXPECT_EQ((*engine)->submit(request(3)).message(), "the server is shutting down");
+  EXPECT_TRUE((*engine)->drain(0));
 }
 
 TEST(Engine, WhatCannotFitIsRefused) {

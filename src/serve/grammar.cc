@@ -24,17 +24,24 @@ std::vector<Grammar::Symbol> Grammar::literal(std::string_view text) {
   return out;
 }
 
-bool Grammar::left_recursive() const {
-  std::vector<bool> empty(rules_.size());  // rules that may be nothing
+std::vector<bool> Grammar::made(bool bytes) const {
+  std::vector<bool> out(rules_.size());
   for (bool changed = true; changed;) {
     changed = false;
     for (size_t r = 0; r < rules_.size(); ++r) {
       for (const auto& alternative : rules_[r]) {
-        if (empty[r] || !std::all_of(alternative.begin(), alternative.end(), [&](const Symbol& s) { return s.is_rule && empty[s.index]; })) continue;
-        empty[r] = changed = true;
+        if (out[r] || !std::all_of(alternative.begin(), alternative.end(), [&](const Symbol& s) { return s.is_rule ? out[s.index] : bytes; })) continue;
+        out[r] = changed = true;
       }
     }
   }
+  return out;
+}
+
+bool Grammar::finite() const { return made(true)[0]; }
+
+bool Grammar::left_recursive() const {
+  const std::vector<bool> empty = made(false);  // rules that may be nothing
   // Rules without others before them are taken away until none is left, or only those that begin with each other.
   std::vector<std::vector<uint32_t>> begins(rules_.size());  // by what they begin with
   std::vector<size_t> open(rules_.size());

@@ -30,9 +30,13 @@ class Grammar {
   size_t size() const { return symbols_; }  // of all alternatives
   // A rule begins with itself, so that following it would not end.
   bool left_recursive() const;
+  // Some text that holds to it comes to an end.
+  bool finite() const;
 
  private:
   friend class Automaton;
+  // The rules that can be made of such rules alone, and with `bytes` of bytes.
+  std::vector<bool> made(bool bytes) const;
   std::vector<std::vector<std::vector<Symbol>>> rules_;  // alternatives by rule
   std::vector<ByteSet> sets_;
   size_t symbols_ = 0;

@@ -4,6 +4,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 namespace bgl::serve {
 namespace {
@@ -14,6 +15,7 @@ using Symbols = std::vector<Symbol>;
 
 constexpr size_t kMostSymbols = 400000;
 constexpr int64_t kMostItems = 1000, kMostLetters = 4000;
+constexpr size_t kMostProperties = 200, kMostValues = 4000;
 
 ByteSet range(int from, int to) {
   ByteSet set;
@@ -58,10 +60,13 @@ class Builder {
     if (s.is_boolean() && s.get<bool>()) return value_;
     if (!s.is_object()) return invalid_argument("{}: a schema must be an object", where);
     if (depth > 64) return invalid_argument("{}: the schema is nested deeper than 64 levels", where);
-    if (g_.size() > kMostSymbols) return invalid_argument("{}: the schema is too large", where);
+    if (g_.size() > kMostSymbols) return too_large(where);
     BGL_TRY(check_keywords(s, where));
     if (s.contains("$ref")) return reference(s["$ref"], where, depth);
-    if (s.contains("const")) return one(g_.literal(s["const"].dump()));
+    if (s.contains("const")) {
+      BGL_ASSIGN(const Symbols text, literal(s["const"], where + ".const"));
+      return one(text);
+    }
     if (s.contains("enum")) return words(s["enum"], where);
     if (s.contains("allOf")) {
       if (!s["allOf"].is_array() || s["allOf"].size() != 1) return invalid_argument("{}.allOf: only a list of one schema is supported", where);
@@ -73,6 +78,13 @@ class Builder {
   void set_document(const ordered_json& document) { document_ = &document; }
 
  private:
+  static Status too_large(const std::string& where) { return invalid_argument("{}: the schema is too large: {} bytes of names, values and items are possible", where, kMostSymbols); }
+  // A value as it is written.
+  Result<Symbols> literal(const ordered_json& v, const std::string& where) {
+    const std::string text = v.dump();
+    if (g_.size() + text.size() > kMostSymbols) return too_large(where);
+    return g_.literal(text);
+  }
   Symbol byte(char c) { return g_.bytes(ByteSet().set(static_cast<unsigned char>(c))); }
   Symbol quote() { return byte('"'); }
   Symbol choice(const std::vector<Symbols>& alternatives) {
@@ -181,8 +193,11 @@ class Builder {
   }
   Result<Symbol> words(const ordered_json& list, const std::string& where) {
     if (!list.is_array() || list.empty() || list.size() > kMostItems) return invalid_argument("{}.enum: must be a list of 1 to {} values", where, kMostItems);
+    if ((values_ += list.size()) > kMostValues) return invalid_argument("{}.enum: more than {} values in all are not supported", where, kMostValues);
     std::vector<Symbols> alternatives;
-    for (const ordered_json& v : list) alternatives.push_back(g_.literal(v.dump()));
+    for (const ordered_json& v : list) {
+      BGL_ASSIGN(alternatives.emplace_back(), literal(v, where + ".enum"));
+    }
     return choice(alternatives);
   }
   Result<Symbol> any_of_schemas(const ordered_json& list, const std::string& where, int depth) {
@@ -247,30 +262,37 @@ class Builder {
     const ordered_json properties = s.value("properties", ordered_json::object()), required = s.value("required", ordered_json::array());
     if (!properties.is_object()) return invalid_argument("{}.properties: must be an object", where);
     if (!required.is_array()) return invalid_argument("{}.required: must be a list of strings", where);
+    std::set<std::string> needed, named;
+    for (const ordered_json& name : required) {
+      if (!name.is_string()) return invalid_argument("{}.required: must be a list of strings", where);
+      needed.insert(name.get<std::string>());
+    }
+    if (std::max(properties.size(), needed.size()) > kMostProperties) return invalid_argument("{}.properties: at most {} are supported", where, kMostProperties);
     struct Property {
       Symbols pair;
       bool required = false;
     };
     std::vector<Property> list;
-    const auto add = [&](const std::string& name, Symbol value, bool needed) {
-      Symbols pair = g_.literal(ordered_json(name).dump());
+    const auto add = [&](const std::string& name, Symbol value) -> Status {
+      BGL_ASSIGN(Symbols pair, literal(name, where + ".properties"));
       for (const Symbol x : {white_, byte(':'), white_, value, white_}) pair.push_back(x);
-      list.push_back({std::move(pair), needed});
+      list.push_back({std::move(pair), needed.contains(name)});
+      named.insert(name);
+      return {};
     };
     for (const auto& [name, inner] : properties.items()) {
       BGL_ASSIGN(const Symbol value, schema(inner, where + ".properties." + name, depth + 1));
-      add(name, value, std::find(required.begin(), required.end(), name) != required.end());
+      BGL_TRY(add(name, value));
     }
     for (const ordered_json& name : required) {
-      if (!name.is_string()) return invalid_argument("{}.required: must be a list of strings", where);
-      if (!properties.contains(name.get<std::string>())) add(name.get<std::string>(), value_, true);
+      if (!named.contains(name.get<std::string>())) BGL_TRY(add(name.get<std::string>(), value_));
     }
     const ordered_json more = s.value("additionalProperties", ordered_json(true));
     if (list.empty() && more != ordered_json(false)) {
       BGL_ASSIGN(const Symbol value, schema(more, where + ".additionalProperties", depth + 1));
       return map_of(value);
     }
-    if (list.size() > 200) return invalid_argument("{}.properties: at most 200 are supported", where);
+    if (list.size() > kMostProperties) return invalid_argument("{}.properties: at most {} are supported", where, kMostProperties);
     // after[first][i]: what may follow where properties from i on may come; `first`: none has come yet.
     Symbol after[2] = {one({byte('}')}), one({byte('}')})};
     std::vector<std::pair<Symbol, Symbol>> from(list.size() + 1);
@@ -296,6 +318,7 @@ class Builder {
   Symbol white_, letter_, string_, integer_, number_, value_, object_, array_;
   const ordered_json* document_ = nullptr;
   std::map<std::string, Symbol> references_;
+  size_t values_ = 0;  // of all enums
 };
 
 }  // namespace
@@ -311,6 +334,7 @@ Result<std::shared_ptr<const Grammar>> json_schema_grammar(const ordered_json& s
   BGL_ASSIGN(const Symbol top, b.schema(schema, "$"));
   auto grammar = b.finish(top);
   if (grammar->left_recursive()) return invalid_argument("$: a $ref leads back to itself with nothing written between");
+  if (!grammar->finite()) return invalid_argument("$: no answer holds to the schema and comes to an end: what it requires needs itself again ($ref), without a way around");
   return grammar;
 }
 

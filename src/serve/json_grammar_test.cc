@@ -179,9 +179,66 @@ TEST(JsonGrammar, WhatIsNotFollowedIsRefusedWithItsPlace) {
 }
 
 TEST(JsonGrammar, ASchemaWithoutAnEndIsSeenBeforeADraw) {
-  const Bytes tokenizer;
-  Pushdown p(std::make_shared<Automaton>(of(R"({"type": "object", "required": ["a"], "properties": {"a": {"$ref": "#"}}})"), std::make_shared<const ByteVocabulary>(tokenizer)));
-  EXPECT_EQ(p.tokens_to_end(), Pushdown::kNever);
+  const auto error = [](const char* schema) { return json_schema_grammar(ordered_json::parse(schema)).status().message(); };
+  const std::string endless = "$: no answer holds to the schema and comes to an end: what it requires needs itself again ($ref), without a way around";
+  EXPECT_EQ(error(R"({"type": "object", "required": ["a"], "properties": {"a": {"$ref": "#"}}})"), endless);
+  EXPECT_EQ(error(R"({"type": "array", "minItems": 1, "items": {"anyOf": [{"$ref": "#"}, {"$ref": "#"}]}})"), endless);
+  EXPECT_EQ(error(R"({"type": "array", "minItems": 1, "items": {"anyOf": [{"$ref": "#"}, {"type": "null"}]}})"), "");
+  EXPECT_EQ(error(R"({"type": "object", "properties": {"a": {"$ref": "#"}}})"), "");
+}
+
+TEST(JsonGrammar, APropertyRequiredTwiceIsWrittenOnce) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    const std::string text = draw(of(R"({"type": "object", "required": ["x", "x"], "additionalProperties": false, "properties": {"y": {"type": "null"}}})"), seed, 40).text;
+    EXPECT_EQ(text.find("\"x\""), text.rfind("\"x\"")) << text;
+  }
+}
+
+// a0 = anyOf two of `of` a1, and so on: 2^count ways to read the same text.
+std::shared_ptr<const Grammar> doubling(int count, const char* first, const char* second) {
+  ordered_json defs = {{fmt::format("a{}", count), {{"type", "integer"}}}};
+  for (int i = 0; i < count; ++i) {
+    const auto one = [&](const char* text) { return ordered_json::parse(fmt::format(fmt::runtime(text), i + 1)); };
+    defs[fmt::format("a{}", i)] = {{"anyOf", {one(first), one(second)}}};
+  }
+  const ordered_json a0 = {{"$ref", "#/$defs/a0"}};
+  return of(ordered_json{{"$defs", defs}, {"type", "object"}, {"properties", {{"a", a0}}}, {"required", {"a"}}}.dump().c_str());
+}
+
+TEST(Automaton, AlternativesThatAreTheSameAreLookedAtOnce) {
+  static const Bytes tokenizer;
+  const char* next = R"({{"$ref": "#/$defs/a{}"}})";
+  const auto automaton = std::make_shared<Automaton>(doubling(30, next, next), std::make_shared<const ByteVocabulary>(tokenizer));
+  Pushdown p(automaton);
+  for (const char c : std::string("{\"a\":")) ASSERT_TRUE(p.take(c));
+  EXPECT_LT(automaton->looked_at(), 3000);
+  EXPECT_TRUE(json::parse(draw(nullptr, 1, 40, automaton).text)["a"].is_number_integer());
+}
+
+// Lists in lists: each of them can be either, so that stacks would double with every bracket.
+TEST(Automaton, OfTooManyStacksTheSoonestAreFollowed) {
+  static const Bytes tokenizer;
+  const auto grammar = doubling(18, R"({{"type": "array", "minItems": 1, "maxItems": 2, "items": {{"$ref": "#/$defs/a{}"}}}})",
+                                R"({{"type": "array", "minItems": 1, "maxItems": 3, "items": {{"$ref": "#/$defs/a{}"}}}})");
+  const auto automaton = std::make_shared<Automaton>(grammar, std::make_shared<const ByteVocabulary>(tokenizer));
+  Pushdown p(automaton);
+  for (const char c : "{\"a\":" + std::string(18, '[') + "1" + std::string(18, ']') + "}") ASSERT_TRUE(p.take(c)) << c;
+  EXPECT_TRUE(p.may_end());
+  EXPECT_LT(automaton->looked_at(), 8000000);
+  const Drawn d = draw(grammar, 1, 60, automaton);
+  EXPECT_TRUE(d.ended) << d.text;
+  EXPECT_TRUE(json::parse(d.text, nullptr, false).is_object()) << d.text;
+}
+
+TEST(JsonGrammar, WhatASchemaMayCostIsBounded) {
+  const auto error = [](const ordered_json& schema) { return json_schema_grammar(schema).status().message(); };
+  ordered_json many = ordered_json::array(), names = ordered_json::array();
+  for (int i = 0; i < 900; ++i) many.push_back(i), names.push_back(fmt::format("n{}", i));
+  const ordered_json one = {{"enum", many}};
+  EXPECT_EQ(error({{"anyOf", {one, one, one, one}}}), "");
+  EXPECT_EQ(error({{"anyOf", {one, one, one, one, one}}}), "$.anyOf[4].enum: more than 4000 values in all are not supported");
+  EXPECT_EQ(error({{"type", "object"}, {"required", names}}), "$.properties: at most 200 are supported");
+  EXPECT_EQ(error({{"const", std::string(500000, 'x')}}), "$.const: the schema is too large: 400000 bytes of names, values and items are possible");
 }
 
 }  // namespace

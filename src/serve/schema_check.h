@@ -9,7 +9,7 @@ namespace bgl::serve {
 
 // What is wrong with a request: becomes 400 {"error": {"message", "type": "invalid_request_error", "param", "code"}}.
 struct ApiError {
-  std::string message, param;
+  std::string message, param, code = {};
 };
 
 // The first thing that is wrong. Keywords followed: type, minimum, maximum, minLength, minItems, maxItems, enum, items, properties,

@@ -178,7 +178,8 @@ Status run_server(const ServerOptions& o) {
   std::fprintf(stderr, "room for %d connections\n", http.max_connections);
   std::string names;
   for (const ServedModel* m : all) names += (names.empty() ? "" : ", ") + m->name();
-  std::printf("serving %s on http://%s:%d\n", names.c_str(), o.host.c_str(), server->port());
+  const std::string host = o.host.find(':') == std::string::npos ? o.host : "[" + o.host + "]";  // IPv6
+  std::printf("serving %s on http://%s:%d\n", names.c_str(), host.c_str(), server->port());
   std::fflush(stdout);
   const int received = wait_for_signal();
   int64_t in_work = 0;
@@ -188,7 +189,9 @@ Status run_server(const ServerOptions& o) {
   bool done = true;
   const double end = 1e-9 * static_cast<double>(real_env().now_ns()) + o.drain_seconds;
   for (const auto& p : places) done = p->engine->drain(std::max(0.0, end - 1e-9 * static_cast<double>(real_env().now_ns()))) && done;
-  server->stop(done ? 2000 : 0);
+  // Before the server and the figures go, which engines call back to; then what they said last may go out.
+  for (const auto& p : places) p->engine->stop();
+  server->stop(2000);
   return done ? Status() : make_status(Code::kUnavailable, "requests were still in work after {} s and were broken off", o.drain_seconds);
 }
 

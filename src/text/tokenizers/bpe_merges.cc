@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <functional>
 #include <queue>
+#include <unordered_map>
 
 namespace bgl::text {
 namespace {
@@ -78,40 +80,64 @@ void BpeMerges::apply_short(std::vector<int32_t>& word) const {
   word.resize(n);
 }
 
+// Where pairs of one rank begin. Nearly all are found from left to right, as those of a run of spaces are, and lie in that order; the heap
+// has the others.
+class BpeMerges::Places {
+ public:
+  bool empty() const { return at_ == ordered_.size() && late_.empty(); }
+  void add(uint32_t left) {
+    if (ordered_.empty() || left > ordered_.back()) return ordered_.push_back(left);
+    late_.push(left);
+  }
+  uint32_t take_leftmost() {
+    if (late_.empty() || (at_ < ordered_.size() && ordered_[at_] < late_.top())) return ordered_[at_++];
+    const uint32_t left = late_.top();
+    late_.pop();
+    return left;
+  }
+
+ private:
+  std::vector<uint32_t> ordered_;
+  size_t at_ = 0;
+  std::priority_queue<uint32_t, std::vector<uint32_t>, std::greater<>> late_;
+};
+
 void BpeMerges::apply_long(std::vector<int32_t>& word) const {
-  struct Candidate {
-    int32_t rank;
-    uint32_t left;
-    int32_t merged;
-    uint64_t pair;
-    bool operator>(const Candidate& o) const { return rank != o.rank ? rank > o.rank : left > o.left; }
-  };
   const size_t n = word.size();
   std::vector<uint32_t> next(n), previous(n);
-  std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> heap;
+  std::unordered_map<int32_t, Places> places;  // by rank
+  std::priority_queue<int32_t, std::vector<int32_t>, std::greater<>> ranks;  // that have places
   const auto offer = [&](size_t left) {
     if (next[left] >= n) return;
-    const Found found = find(word[left], word[next[left]]);
-    if (found.rank == kNoRank) return;
-    heap.push({found.rank, static_cast<uint32_t>(left), found.merged, pair_key(word[left], word[next[left]])});
+    const int32_t rank = find(word[left], word[next[left]]).rank;
+    if (rank == kNoRank) return;
+    Places& p = places[rank];
+    if (p.empty()) ranks.push(rank);
+    p.add(static_cast<uint32_t>(left));
   };
   for (size_t i = 0; i < n; ++i) {
     next[i] = static_cast<uint32_t>(i + 1);
     previous[i] = static_cast<uint32_t>(i) - 1;  // wraps for i = 0: "none"
   }
   for (size_t i = 0; i + 1 < n; ++i) offer(i);
-  while (!heap.empty()) {
-    const Candidate top = heap.top();
-    heap.pop();
-    // A candidate is stale when either of its tokens has been merged since; merged-away tokens hold -1.
-    const size_t left = top.left, right = next[left];
-    if (word[left] < 0 || right >= n || pair_key(word[left], word[right]) != top.pair) continue;
-    word[left] = top.merged;
-    word[right] = -1;
-    next[left] = next[right];
-    if (next[left] < n) previous[next[left]] = static_cast<uint32_t>(left);
-    offer(left);
-    if (previous[left] < n) offer(previous[left]);
+  while (!ranks.empty()) {
+    const int32_t rank = ranks.top();
+    Places& p = places.at(rank);
+    // A lower rank may come up, which goes first.
+    while (!p.empty() && ranks.top() == rank) {
+      // A place is stale when either of its tokens has been merged since; merged-away tokens hold -1.
+      const size_t left = p.take_leftmost(), right = next[left];
+      if (word[left] < 0 || right >= n) continue;
+      const Found found = find(word[left], word[right]);
+      if (found.rank != rank) continue;
+      word[left] = found.merged;
+      word[right] = -1;
+      next[left] = next[right];
+      if (next[left] < n) previous[next[left]] = static_cast<uint32_t>(left);
+      if (previous[left] < n) offer(previous[left]);
+      offer(left);
+    }
+    if (p.empty() && ranks.top() == rank) ranks.pop();
   }
   std::erase(word, -1);
 }

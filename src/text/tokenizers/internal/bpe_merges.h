@@ -1,6 +1,6 @@
 // Byte-pair merging of one word: while some adjacent pair of tokens has a merge, the pair with the lowest rank is merged, the
-// leftmost first among equals. Words of up to 48 tokens scan an array; longer ones use a heap, O(n log n), so that a megabyte
-// without a space costs no more per byte than prose.
+// leftmost first among equals. Words of up to 48 tokens scan an array; longer ones keep the places of every rank in order, so that the
+// cost grows with the length alone: a megabyte without a space, or of nothing else.
 #pragma once
 
 #include <cstdint>
@@ -36,6 +36,7 @@ class BpeMerges {
   };
   Found find(int32_t left, int32_t right) const;
   void apply_short(std::vector<int32_t>& word) const;
+  class Places;
   void apply_long(std::vector<int32_t>& word) const;
 
   std::vector<Merge> list_;
