@@ -1,7 +1,7 @@
 // What an option's number may be. CLI11's own checks let NaN pass and tell ranges of 300 digits.
 #pragma once
 
-#include <CLI/Validators.hpp>
+#include <CLI/CLI.hpp>
 #include <cmath>
 #include <cstdlib>
 #include <string>
