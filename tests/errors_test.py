@@ -108,6 +108,24 @@ def make_shards(tmp):
     os.truncate(at("shards_broken/manifest.json"), 20)
 
 
+# Runs whose data is another by the time they go on: a text of the same characters, one of more, and shards.
+def make_changed(tmp):
+    at = lambda name: os.path.join(tmp, name)
+    small = ["--set", "evaluate.batches=1", "--set", "model.layers=1", "--set", "model.width=8", "--set", "model.heads=1", "--set", "train.steps=1"]
+    for name, more in (("same", "cab"), ("other", "\u03a9")):
+        shutil.copy(at("text.txt"), at(name + ".txt"))
+        subprocess.run([BGL, "train", os.path.join(EXAMPLES, "shakespeare_char.toml"), "--set", f"data.text={at(name)}.txt", "--out", at("changed_" + name), *small],
+                       check=True, capture_output=True)
+        with open(at(name + ".txt"), "a") as f:
+            f.write(more)
+    shutil.copytree(at("shards"), at("shards_changed"))
+    subprocess.run([BGL, "train", at("shards.toml"), "--set", "data.shards=" + at("shards_changed"), "--out", at("changed_shards")], check=True, capture_output=True)
+    shutil.rmtree(at("shards_changed"))
+    for command in (["tokenizer", "train", at("clean"), "--vocab", "390", "--out", at("smaller")],
+                    ["prep", "tokenize", at("clean"), "--tokenizer", at("smaller"), "--out", at("shards_changed")]):
+        subprocess.run([BGL, *command], check=True, capture_output=True)
+
+
 # What needs a program of ours to make it: a damaged checkpoint, a damaged lake, a run and a lake that another process holds.
 def make_states(tmp):
     train = [BGL, "train", os.path.join(EXAMPLES, "shakespeare_char.toml"), "--set", "data.text=" + os.path.join(tmp, "text.txt"), "--set", "checkpoint.every=1"]
@@ -119,6 +137,7 @@ def make_states(tmp):
         subprocess.run([BGL, "lake", "put", os.path.join(tmp, name), os.path.join(tmp, "text.txt")], check=True, capture_output=True)
     flip(os.path.join(tmp, "lake/log-1.bgl"), 200)
     make_shards(tmp)
+    make_changed(tmp)
     held = []
     for path in ("held/lock", "held_lake/LOCK", "clean/LOCK"):
         f = open(os.path.join(tmp, path), "r+")

@@ -12,10 +12,10 @@ BGL, EXAMPLES = sys.argv[1:3]
 TIMES = {"tokens_per_s", "eval_seconds", "memory_bytes", "peak_share", "process_bytes", "expected_process_bytes"}
 
 
-def command(folder, text):
-    sets = ["data.text=" + text, "train.steps=24", "checkpoint.every=3", "evaluate.every=8", "evaluate.batches=1", "model.layers=2",
-            "model.width=32", "model.heads=2", "model.context=32", "data.length=32", "data.batch=4", "train.accumulate=2"]
-    return [BGL, "train", os.path.join(EXAMPLES, "shakespeare_char.toml"), "--out", folder] + [x for s in sets for x in ("--set", s)]
+def command(folder, text, steps=24, decay=()):
+    sets = ["data.text=" + text, f"train.steps={steps}", *decay, "checkpoint.every=3", "evaluate.every=8", "evaluate.batches=1", "model.layers=2",
+            "schedule.warmup_steps=4", "model.width=32", "model.heads=2", "model.context=32", "data.length=32", "data.batch=4", "train.accumulate=2"]
+    return [BGL, "train", os.path.join(os.path.dirname(text), "config.toml"), "--out", folder] + [x for s in sets for x in ("--set", s)]
 
 
 def outcome(folder):
@@ -34,6 +34,8 @@ def main():
         text = os.path.join(base, "text.txt")
         with open(text, "w") as f:
             f.write("".join(rng.choice("abcdefgh ijkl mnop\n") for _ in range(5000)))
+        with open(os.path.join(EXAMPLES, "shakespeare_char.toml")) as f, open(os.path.join(base, "config.toml"), "w") as out:
+            out.writelines(line for line in f if not line.startswith("decay_steps"))
         start = time.time()
         subprocess.run(command(os.path.join(base, "calm"), text), check=True, capture_output=True)
         whole = time.time() - start
@@ -55,6 +57,14 @@ def main():
         again = subprocess.run(command(folder, text), check=True, capture_output=True, text=True)
         assert "nothing to do" in again.stdout, again.stdout
         print(kills, "kills, equal bits")
+        # What it says can be done: the decay stays as the run was begun.
+        assert "raise train.steps to go on" in again.stdout, again.stdout
+        raised = subprocess.run(command(folder, text, 27), check=True, capture_output=True, text=True)
+        assert f"schedule.decay_steps stays 24, as {folder} was begun: from that step on the learning rate is 0.0001\n" in raised.stderr, raised.stderr
+        rates = lambda: [line["lr"] for line in outcome(folder)[1] if "lr" in line]
+        assert rates() == [line["lr"] for line in calm[1] if "lr" in line] + 3 * [1e-4], rates()
+        other = subprocess.run(command(folder, text, 30, ["schedule.decay_steps=30"]), capture_output=True, text=True)
+        assert other.returncode == 1 and "('decay_steps = 24' there, 'decay_steps = 30' now)" in other.stderr, other.stderr
 
 
 main()

@@ -299,6 +299,10 @@ Status Config::finish() const {
   for (const auto& [key, value] : resolved_) known.push_back(key);
   for (const auto& [key, value] : values_) {
     if (resolved_.count(key)) continue;
+    for (const std::string& name : {key, key.substr(0, key.find('.') + 1)}) {
+      const auto other = other_choices_.find(name);
+      if (other != other_choices_.end()) return invalid_argument("{}: key '{}' is only for {}", where(key), key, other->second);
+    }
     const auto near = nearest_word(key, known);
     return invalid_argument("{}: unknown key '{}'{}", where(key), key,
                             near ? fmt::format(" (did you mean '{}'?)", *near) : std::string());

@@ -57,6 +57,10 @@ class Config {
   // Keeps an error of the caller's own about `key` for finish().
   void reject(const std::string& key, const std::string& why);
 
+  // Says that `key` (or, when it ends with a dot, every key of that table) is one that goes with a choice that was not made: where it is given,
+  // finish() tells "is only for CHOICE" instead of calling it unknown.
+  void only_for(const std::string& key, const std::string& choice) { other_choices_[key] = choice; }
+
   // The first error met, or an error for a key that no get() asked for.
   Status finish() const;
   // Every key asked for with the value in force, as TOML that load() reads back.
@@ -73,6 +77,7 @@ class Config {
   std::string name_;
   std::map<std::string, Value> values_;
   std::map<std::string, Value> resolved_;
+  std::map<std::string, std::string> other_choices_;  // by key, or by table with its dot
   std::map<std::string, int64_t> table_counts_;
   Status error_;
 };

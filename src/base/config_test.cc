@@ -29,6 +29,20 @@ TEST(Config, UnknownKeySuggestsTheNearest) {
   EXPECT_EQ(c.finish().message(), "x.toml:2: unknown key 'train.step' (did you mean 'train.steps'?)");
 }
 
+TEST(Config, AKeyOfAnotherChoiceIsNotCalledUnknown) {
+  const auto finish = [](const char* text) {
+    Config c = *Config::parse(text, "x.toml");
+    c.get("optimizer.clip", 1.0);
+    c.only_for("optimizer.beta1", "adamw");
+    c.only_for("lora.", "bgl tune");
+    return std::string(c.finish().message());
+  };
+  EXPECT_EQ(finish("[optimizer]\nbeta1 = 0.5\n"), "x.toml:2: key 'optimizer.beta1' is only for adamw");
+  EXPECT_EQ(finish("[lora]\nrank = 8\n"), "x.toml:2: key 'lora.rank' is only for bgl tune");
+  EXPECT_EQ(finish("[optimizer]\nclap = 1\n"), "x.toml:2: unknown key 'optimizer.clap' (did you mean 'optimizer.clip'?)");
+  EXPECT_EQ(finish("lora = 1\n"), "x.toml:1: unknown key 'lora'");
+}
+
 TEST(Config, WrongTypesRangesAndSyntaxAreNamed) {
   Config c = *Config::parse("[train]\nsteps = \"five\"\n", "x.toml");
   c.get("train.steps", 1);

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/env.h"
+#include "cli/numbers.h"
 #include "cli/verbs.h"
 #include "net/http_client.h"
 
@@ -74,8 +75,8 @@ void add_ask(CLI::App& app, Status& status) {
   CLI::App* verb = app.add_subcommand("ask", "Send one request to a server of OpenAI's API and print the answer as it comes");
   verb->add_option("--url", o->url, "The server, without /v1");
   verb->add_option("--prompt", o->prompt, "The text to continue, or the question")->required();
-  verb->add_option("--max-tokens", o->max_tokens, "Most tokens of the answer")->check(CLI::PositiveNumber);
-  verb->add_option("--temperature", o->temperature, "0: always the most likely token")->check(CLI::Range(0.0, 2.0));
+  verb->add_option("--max-tokens", o->max_tokens, "Most tokens of the answer")->check(positive());
+  verb->add_option("--temperature", o->temperature, "0: always the most likely token")->check(from_to(0, 2));
   verb->add_option("--seed", o->seed, "The same seed gives the same answer");
   verb->add_option("--api-key", o->api_key, "Sent as Authorization: Bearer KEY");
   verb->add_flag("--chat", o->chat, "Ask through /v1/chat/completions");

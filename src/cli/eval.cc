@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "cli/numbers.h"
 #include "cli/verbs.h"
 #include "models/folder.h"
 #include "models/inference.h"
@@ -85,7 +86,7 @@ void add_eval(CLI::App& app, Status& status) {
   verb->add_option("--data", o->data, "A folder of `bgl prep tokenize`")->required();
   verb->add_option("--before", o->before, "Models it was tuned from, to see what was gained and what forgotten; may be repeated");
   add_weights_option(*verb, o->weights);
-  verb->add_option("--max-windows", o->max_windows, "Most windows of a domain (0: all)")->check(CLI::NonNegativeNumber);
+  verb->add_option("--max-windows", o->max_windows, "Most windows of a domain (0: all)")->check(not_negative());
   verb->add_flag("--json", o->json, "Print JSON");
   set_example(*verb, "bgl eval runs/medicine/model --data shards --before runs/base/model");
   verb->callback([o, &status] { status = evaluate(*o); });

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/env.h"
+#include "cli/numbers.h"
 #include "cli/verbs.h"
 #include "lang/measure.h"
 #include "models/folder.h"
@@ -54,8 +55,18 @@ class TokenProfile {
 // For at most the model's context; a token has at least a byte.
 Status check_memory(const GenerateOptions& o) {
   BGL_ASSIGN(const models::InferenceNeed need, models::inference_need(o.model, o.weights));
-  const serve::EngineOptions engine = {.max_running = 1, .context = static_cast<int64_t>(o.prompt.size()) + o.steps + 1};
+  const serve::EngineOptions engine = {.max_running = 1, .context = static_cast<int64_t>(o.prompt.size()) + std::min(o.steps, need.config.context) + 1};
   return models::check_fits(std::span(&need, 1), serve::engine_need(need.config, engine), "fewer --steps take less for the cache");
+}
+
+// As many steps as the context has room for behind the prompt.
+Result<int64_t> steps_with_room(const GenerateOptions& o, int64_t prompt, int64_t context) {
+  if (prompt >= context) {
+    return invalid_argument("the prompt has {} tokens, the context is {}: shorten the prompt, so that there is room for what follows it", prompt, context);
+  }
+  if (o.steps <= context - prompt) return o.steps;
+  std::fprintf(stderr, "the model's context of %lld tokens leaves room for %lld steps\n", static_cast<long long>(context), static_cast<long long>(context - prompt));
+  return context - prompt;
 }
 
 Status generate(const GenerateOptions& o) {
@@ -65,12 +76,7 @@ Status generate(const GenerateOptions& o) {
   const text::Tokenizer& tokenizer = *loaded.tokenizer;
   serve::Request request;
   BGL_ASSIGN(request.prompt, serve::prompt_tokens(tokenizer, o.prompt));
-  // The last token's own key is never needed.
-  request.max_tokens = std::min(o.steps, loaded.model->config().context - static_cast<int64_t>(request.prompt.size()));
-  if (request.max_tokens < o.steps) {
-    std::fprintf(stderr, "the model's context of %lld tokens leaves room for %lld steps\n", static_cast<long long>(loaded.model->config().context),
-                 static_cast<long long>(request.max_tokens));
-  }
+  BGL_ASSIGN(request.max_tokens, steps_with_room(o, static_cast<int64_t>(request.prompt.size()), loaded.model->config().context));
   const serve::SamplingOptions usual = serve::default_sampling(loaded);
   request.sampling = {o.temperature.value_or(usual.temperature), o.top_p.value_or(usual.top_p), o.top_k.value_or(usual.top_k)};
   request.seed = o.seed;
@@ -120,10 +126,10 @@ void add_generate(CLI::App& app, Status& status) {
   verb->add_option("--tokenizer", o->tokenizer, "A tokenizer file or folder (default: the model folder's own)");
   add_weights_option(*verb, o->weights);
   verb->add_option("--prompt", o->prompt, "The text to continue (default: none, the model begins)");
-  verb->add_option("--steps", o->steps, "Most tokens to generate")->check(CLI::PositiveNumber);
-  verb->add_option("--temperature", o->temperature, "0: always the most likely token (default: generation_config.json's, else 1)")->check(CLI::NonNegativeNumber);
-  verb->add_option("--top-p", o->top_p, "Draw from the most likely tokens of this joint probability (default: the same, else 1)")->check(CLI::Range(0.0, 1.0));
-  verb->add_option("--top-k", o->top_k, "Draw from the k most likely tokens, 0: all (default: the same, else 0)")->check(CLI::NonNegativeNumber);
+  verb->add_option("--steps", o->steps, "Most tokens to generate")->check(positive());
+  verb->add_option("--temperature", o->temperature, "0: always the most likely token (default: generation_config.json's, else 1)")->check(not_negative());
+  verb->add_option("--top-p", o->top_p, "Draw from the most likely tokens of this joint probability (default: the same, else 1)")->check(from_to(0, 1));
+  verb->add_option("--top-k", o->top_k, "Draw from the k most likely tokens, 0: all (default: the same, else 0)")->check(not_negative());
   verb->add_option("--seed", o->seed, "The same seed gives the same text");
   verb->add_option("--profile", o->profile, "Measure some tokens after warm-up into this folder, for bgl explain");
   set_example(*verb, "bgl generate runs/shakespeare/model --prompt \"ROMEO:\" --steps 200 --temperature 0.8");

@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 
+#include "cli/numbers.h"
 #include "cli/verbs.h"
 #include "serve/server.h"
 
@@ -22,12 +23,12 @@ void add_serve(CLI::App& app, Status& status) {
   verb->add_option("--max-running", o->engine.max_running, "Requests in one batch")->check(CLI::Range(1, 4096));
   verb->add_option("--max-waiting", o->engine.max_waiting, "Requests that wait for a place in the batch; more are answered 429")->check(CLI::Range(0, 1 << 20));
   verb->add_option("--step-tokens", o->engine.step_tokens, "Tokens of one step of the batch")->check(CLI::Range(1, 1 << 16));
-  verb->add_option("--context", o->engine.context, "Most tokens of a request, prompt and answer (default: the model's)")->check(CLI::PositiveNumber);
-  verb->add_option("--cache-bytes", o->engine.cache_bytes, "Memory of the KV cache (default: by the machine)")->check(CLI::NonNegativeNumber);
-  verb->add_option("--ttft-ms", o->engine.ttft_ms, "Refuse (429) what would have its first token later than this (default: refuse only when the queue is full)")->check(CLI::NonNegativeNumber);
-  verb->add_option("--tbt-ms", o->engine.tbt_ms, "Keep the time between two tokens of an answer under this, by smaller steps")->check(CLI::NonNegativeNumber);
+  verb->add_option("--context", o->engine.context, "Most tokens of a request, prompt and answer (default: the model's)")->check(positive());
+  verb->add_option("--cache-bytes", o->engine.cache_bytes, "Memory of the KV cache (default: by the machine)")->check(not_negative());
+  verb->add_option("--ttft-ms", o->engine.ttft_ms, "Refuse (429) what would have its first token later than this (default: refuse only when the queue is full)")->check(not_negative());
+  verb->add_option("--tbt-ms", o->engine.tbt_ms, "Keep the time between two tokens of an answer under this, by smaller steps")->check(not_negative());
   verb->add_option("--trace", o->trace, "Write queue, prefill and decode of every request to this file, for ui.perfetto.dev");
-  verb->add_option("--drain-seconds", o->drain_seconds, "How long SIGTERM waits for requests in work")->check(CLI::NonNegativeNumber);
+  verb->add_option("--drain-seconds", o->drain_seconds, "How long SIGTERM waits for requests in work")->check(not_negative());
   set_example(*verb, "bgl serve runs/imaging/model --port 8000");
   verb->callback([o, &status] { status = serve::run_server(*o); });
 }

@@ -1,6 +1,8 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <optional>
 
+#include "base/env.h"
 #include "base/progress.h"
 #include "cli/verbs.h"
 #include "train/run.h"
@@ -14,9 +16,22 @@ struct TrainVerb {
   bool profile = false;
 };
 
+// What the run was begun with; empty for a new one.
+Result<std::optional<Config>> begun_config(const std::string& out) {
+  const std::string path = join_path(out, "config.toml");
+  if (!real_env().exists(path)) return std::optional<Config>();
+  BGL_ASSIGN(Config config, Config::load(path));
+  return std::optional(std::move(config));
+}
+
 Status run(const TrainVerb& o) {
   BGL_ASSIGN(Config config, Config::load(o.config, o.sets));
-  BGL_ASSIGN(const train::TrainOptions options, train::TrainOptions::read(std::move(config), o.base));
+  BGL_ASSIGN(const auto begun, begun_config(o.out));
+  BGL_ASSIGN(const train::TrainOptions options, train::TrainOptions::read(std::move(config), o.base, begun ? &*begun : nullptr));
+  if (options.kept_decay) {
+    std::fprintf(stderr, "schedule.decay_steps stays %lld, as %s was begun: from that step on the learning rate is %g\n",
+                 static_cast<long long>(options.schedule.decay_steps), o.out.c_str(), options.schedule.min_lr);
+  }
   BGL_ASSIGN(const train::RunSummary s, train::run_training(options, o.out, {.profile = o.profile}));
   if (s.nothing_to_do) {
     std::printf("%s is finished: nothing to do (raise train.steps to go on)\n", o.out.c_str());

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "serve/text_stream.h"
+
 namespace bgl::serve {
 namespace {
 
@@ -75,12 +77,13 @@ ChatPrompt::ChatPrompt(const models::LoadedModel& model) : model_(model), templa
 
 Result<ChatTurn> ChatPrompt::tokens(const json& request, size_t most_bytes) const {
   BGL_TRY(templates_.status());
+  const text::Tokenizer& tokenizer = *model_.tokenizer;
+  for (const json& m : request.at("messages")) BGL_TRY(check_known(tokenizer, text_of(m)));
   const auto& templates = *templates_;
   if (!templates.empty()) {
     const auto named = templates.find("default");
     return render(named == templates.end() ? templates.begin()->second : named->second, request, most_bytes);
   }
-  const text::Tokenizer& tokenizer = *model_.tokenizer;
   const auto user = tokenizer.special_id("<|user|>"), assistant = tokenizer.special_id("<|assistant|>");
   if (!user || !assistant) return invalid_argument("this model has no chat template: use /v1/completions");
   size_t bytes = 0;

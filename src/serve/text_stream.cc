@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "text/unicode.h"
+
 namespace bgl::serve {
 namespace {
 
@@ -44,7 +46,17 @@ std::string valid_utf8(const std::string& s) {
 
 }  // namespace
 
+Status check_known(const text::Tokenizer& tokenizer, std::string_view text) {
+  const std::string lost = tokenizer.first_lost(text);
+  if (lost.empty()) return Status();
+  const int32_t codepoint = text::decode_utf8(lost, 0).codepoint;
+  if (codepoint < 0) return invalid_argument("the prompt is not valid UTF-8: the byte {:#04x} belongs to no character", static_cast<uint8_t>(lost[0]));
+  const std::string shown = codepoint < 0x20 ? "" : "'" + lost + "', ";
+  return invalid_argument("the model's vocabulary has no token for the character {}U+{:04X} of the prompt: leave it out", shown, codepoint);
+}
+
 Result<std::vector<int32_t>> prompt_tokens(const text::Tokenizer& tokenizer, std::string_view prompt) {
+  BGL_TRY(check_known(tokenizer, prompt));
   std::vector<int32_t> ids;
   const auto first = tokenizer.bos() ? tokenizer.bos() : tokenizer.eos();
   if (tokenizer.adds_bos() && tokenizer.bos()) ids.push_back(*tokenizer.bos());

@@ -9,8 +9,11 @@
 
 namespace bgl::serve {
 
+// kInvalidArgument, naming the first one, where `text` holds characters that the vocabulary has no tokens for.
+Status check_known(const text::Tokenizer& tokenizer, std::string_view text);
+
 // The tokens a model is given for a text prompt: begin-of-text where the model expects it; an empty prompt is begin-of-text (or
-// end-of-text, which models trained on joined documents begin with) alone. kInvalidArgument when there is neither.
+// end-of-text, which models trained on joined documents begin with) alone. kInvalidArgument when there is neither, and as check_known().
 Result<std::vector<int32_t>> prompt_tokens(const text::Tokenizer& tokenizer, std::string_view prompt);
 
 class TextStream {

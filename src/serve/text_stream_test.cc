@@ -29,6 +29,17 @@ TEST(TextStream, GivesOutTheRestAtTheEnd) {
   EXPECT_EQ(s.finish(), "ST");
 }
 
+TEST(PromptTokens, ACharacterThatTheVocabularyLacksIsNamed) {
+  const auto t = text::make_char_tokenizer("abc", {"<|endoftext|>"});
+  const auto said = [&](const char* prompt) { return prompt_tokens(**t, prompt).status().message(); };
+  EXPECT_EQ(said("ab\xCE\xA9zc"), "the model's vocabulary has no token for the character '\xCE\xA9', U+03A9 of the prompt: leave it out");
+  EXPECT_EQ(said("a\tb"), "the model's vocabulary has no token for the character U+0009 of the prompt: leave it out");
+  EXPECT_EQ(said("a\xFF"), "the prompt is not valid UTF-8: the byte 0xff belongs to no character");
+  const auto marked = prompt_tokens(**t, "a<|endoftext|>c");  // whose characters it lacks too
+  ASSERT_TRUE(marked.ok()) << marked.status().message();
+  EXPECT_EQ(*marked, (std::vector<int32_t>{0, 3, 2}));
+}
+
 TEST(Sampler, TemperatureZeroTakesTheFirstOfTheMostLikely) {
   ops::Generator g(1);
   const std::vector<float> logits = {1, 3, NAN, 3, 2};

@@ -41,27 +41,61 @@ Result<Tensor> load_tensor(const resilience::StepReader& reader, const std::stri
   return Tensor::from_buffer(std::move(buffer), dtype, shape);
 }
 
-Result<std::optional<Resumed>> load_step(const std::string& dir, models::Model& model, framework::Optimizer& optimizer) {
-  BGL_ASSIGN(const auto reader, resilience::StepReader::open(real_env(), dir));
-  const json j = json::parse(reader.state_json(), nullptr, false);
-  Resumed out;
-  out.state.step = reader.step();
+struct Described {
+  RunState state;
   int64_t batches = 0, optimizer_steps = 0;
+};
+
+Result<Described> describe(const resilience::StepReader& reader, const std::string& dir) {
+  const json j = json::parse(reader.state_json(), nullptr, false);
+  Described out;
+  out.state.step = reader.step();
   try {
     out.state.source = j.at("source");
     out.state.generator = j.at("generator");
-    batches = j.at("batches");
-    optimizer_steps = j.at("optimizer_steps");
+    out.state.data = j.value("data", "");
+    out.state.tokenizer = j.value("tokenizer", "");
+    out.batches = j.at("batches");
+    out.optimizer_steps = j.at("optimizer_steps");
   } catch (const json::exception&) {
     return data_loss("{}/index.json holds no state of a training run", dir);
   }
+  return out;
+}
+
+Result<RunState> read_state(const std::string& dir) {
+  BGL_ASSIGN(const auto reader, resilience::StepReader::open(real_env(), dir));
+  BGL_ASSIGN(Described d, describe(reader, dir));
+  return std::move(d.state);
+}
+
+// The folder of the newest complete step; empty when there is none.
+Result<std::string> newest_step(const std::string& dir) {
+  Env& env = real_env();
+  BGL_ASSIGN(const auto steps, resilience::list_steps(env, dir));
+  for (const std::string& step : steps) {
+    if (env.exists(join_path(step, "index.json"))) return step;
+    log_warn("{} has no index: it was being removed when its process ended; left out", step);
+  }
+  return std::string();
+}
+
+Status with_way_on(const Status& status, const std::string& step) {
+  return Status(status.code(), status.message() + "; remove " + step + " to go on from the step before it");
+}
+
+Result<std::optional<Resumed>> load_step(const std::string& dir, models::Model& model, framework::Optimizer& optimizer) {
+  BGL_ASSIGN(const auto reader, resilience::StepReader::open(real_env(), dir));
+  BGL_ASSIGN(const Described described, describe(reader, dir));
+  Resumed out;
+  out.state = described.state;
   for (const Named& n : state_tensors(model, optimizer)) {
     BGL_ASSIGN(const Tensor t, load_tensor(reader, n.name, n.tensor.dtype(), n.tensor.shape()));
     Tensor target = n.tensor;
     target.set_value(ops::make_leaf(t.value().meta(), t.buffer(), n.tensor.requires_grad()));
   }
-  optimizer.set_steps(optimizer_steps);
-  for (int64_t i = 0; i < batches; ++i) {
+  optimizer.set_steps(described.optimizer_steps);
+  for (int64_t i = 0; i < described.batches; ++i) {
     const std::string at = fmt::format("batch.{}.", i);
     Batch b;
     for (const Box& box : reader.boxes()) {
@@ -88,30 +122,32 @@ Status write_checkpoint(const std::string& dir, models::Model& model, framework:
       boxes.push_back(box_of(fmt::format("batch.{}.x", i), next[i].x, held));
       boxes.push_back(box_of(fmt::format("batch.{}.y", i), next[i].y, held));
     }
-    const json j = {{"source", state.source}, {"generator", state.generator}, {"batches", next.size()}, {"optimizer_steps", optimizer.steps()}};
+    const json j = {{"source", state.source}, {"generator", state.generator}, {"batches", next.size()}, {"optimizer_steps", optimizer.steps()},
+                    {"data", state.data}, {"tokenizer", state.tokenizer}};
     return resilience::write_step(real_env(), dir, state.step, boxes, j.dump(), keep);
   } catch (const Error& e) {
     return e.status();
   }
 }
 
+Result<std::optional<RunState>> newest_state(const std::string& dir) {
+  BGL_ASSIGN(const std::string step, newest_step(dir));
+  if (step.empty()) return std::optional<RunState>();
+  auto state = read_state(step);
+  if (!state.ok()) return with_way_on(state.status(), step);
+  return std::optional(std::move(state).value());
+}
+
 Result<std::optional<Resumed>> read_checkpoint(const std::string& dir, models::Model& model, framework::Optimizer& optimizer) {
-  Env& env = real_env();
-  BGL_ASSIGN(const auto steps, resilience::list_steps(env, dir));
-  for (const std::string& step : steps) {
-    if (!env.exists(join_path(step, "index.json"))) {
-      log_warn("{} has no index: it was being removed when its process ended; left out", step);
-      continue;
-    }
-    try {
-      auto loaded = load_step(step, model, optimizer);
-      if (!loaded.ok()) return Status(loaded.status().code(), loaded.status().message() + "; remove " + step + " to go on from the step before it");
-      return loaded;
-    } catch (const Error& e) {
-      return e.status();
-    }
+  BGL_ASSIGN(const std::string step, newest_step(dir));
+  if (step.empty()) return std::optional<Resumed>();
+  try {
+    auto loaded = load_step(step, model, optimizer);
+    if (!loaded.ok()) return with_way_on(loaded.status(), step);
+    return loaded;
+  } catch (const Error& e) {
+    return e.status();
   }
-  return std::optional<Resumed>();
 }
 
 }  // namespace bgl::train

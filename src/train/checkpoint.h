@@ -16,6 +16,8 @@ struct RunState {
   int64_t step = 0;
   std::string source;     // Source::state()
   std::string generator;  // of torch's stream
+  std::string data;       // Source::hash of what was trained on; empty in checkpoints that do not say
+  std::string tokenizer;  // the hash of the tokenizer.json that the model gets; empty likewise
 };
 
 struct Resumed {
@@ -25,6 +27,9 @@ struct Resumed {
 
 Status write_checkpoint(const std::string& dir, models::Model& model, framework::Optimizer& optimizer, const std::vector<framework::Batch>& next,
                         const RunState& state, int64_t keep);
+
+// What the newest complete step says of itself, without its tensors; empty when there is none. Errors as of read_checkpoint().
+Result<std::optional<RunState>> newest_state(const std::string& dir);
 
 // Fills model and optimizer from the newest complete step; empty when there is none. Damage is an error that names file and tensor
 // and says how to go on.

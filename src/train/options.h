@@ -51,10 +51,13 @@ struct TrainOptions {
   int64_t eval_batches = 20;
   int64_t checkpoint_every = 500;
   int64_t checkpoint_keep = 2;
-  std::string resolved;  // the whole configuration as TOML
+  bool kept_decay = false;  // schedule.decay_steps is that of the run's beginning, not `steps`
+  std::string resolved;     // the whole configuration as TOML
 
-  // Errors name file, line and key; an unknown key suggests the nearest. `base` not empty: tuning, and [model] is not allowed.
-  static Result<TrainOptions> read(Config config, const std::string& base = "");
+  // Errors name file, line and key; an unknown key suggests the nearest. `base` not empty: tuning, and [model] is not allowed. `begun`: the
+  // configuration of the run that is gone on with; a schedule.decay_steps that `config` does not name stays as it is there, so that
+  // train.steps can be raised.
+  static Result<TrainOptions> read(Config config, const std::string& base = "", const Config* begun = nullptr);
 };
 
 }  // namespace bgl::train

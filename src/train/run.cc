@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "base/env.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/process_memory.h"
 #include "base/progress.h"
@@ -90,6 +91,20 @@ Status check_state(const TrainOptions& o, const std::string& who, const models::
   return models::check_fits(who, items, "take a smaller model, or tune with lora.rank");
 }
 
+std::string checkpoints_of(const Run& run) { return join_path(run.dir, "checkpoints"); }
+
+// A run goes on with the data and the tokenizer that it began with: before the model is made, whose sizes come from them.
+Status check_same_data(const Run& run) {
+  BGL_ASSIGN(const auto state, newest_state(checkpoints_of(run)));
+  if (!state) return Status();
+  const auto changed = [&](const std::string& what) {
+    return invalid_argument("{} has changed since this run began: put back what it was to go on from step {}, or begin anew with another --out", what, state->step);
+  };
+  if (!state->data.empty() && state->data != run.source->hash) return changed(run.options.data.path);
+  if (!state->tokenizer.empty() && state->tokenizer != hash128_hex(run.loaded.tokenizer_json)) return changed("the tokenizer");
+  return Status();
+}
+
 // The model and the data, in the order in which torch's programs draw: data is opened without drawing, weights are drawn, then batches.
 Status prepare(Run& run) {
   const TrainOptions& o = run.options;
@@ -108,7 +123,8 @@ Status prepare(Run& run) {
   }
   BGL_ASSIGN(run.source, open_source(o.data, tokenizer.get(), o.model.vocab, o.seed));
   const Source& source = *run.source;
-  if (tokenizer_json.empty()) tokenizer_json = source.tokenizer_json;
+  run.loaded.tokenizer_json = tokenizer_json.empty() ? source.tokenizer_json : tokenizer_json;
+  BGL_TRY(check_same_data(run));
   framework::manual_seed(o.seed);
   if (o.base.empty()) {
     models::ModelConfig c = o.model;
@@ -134,7 +150,6 @@ Status prepare(Run& run) {
   if (o.lora.rank > 0) {
     for (auto& [name, linear] : model.adaptable()) linear->add_low_rank(o.lora.rank, o.lora.alpha);
   }
-  run.loaded.tokenizer_json = tokenizer_json;
   models::Lineage& l = run.loaded.lineage;
   l = {o.name, {}, l.weights, l.name, source.hash, o.resolved};
   return Status();
@@ -235,8 +250,8 @@ Status one_step(Run& run, Trainer& trainer, RunLog& log, RunSummary& summary, Pr
 }
 
 Status save_checkpoint(Run& run, Trainer& trainer) {
-  return write_checkpoint(join_path(run.dir, "checkpoints"), *run.loaded.model, trainer.optimizer(), run.next,
-                          {run.step, run.source->state(), ops::default_generator().state()}, run.options.checkpoint_keep);
+  const RunState state = {run.step, run.source->state(), ops::default_generator().state(), run.source->hash, hash128_hex(run.loaded.tokenizer_json)};
+  return write_checkpoint(checkpoints_of(run), *run.loaded.model, trainer.optimizer(), run.next, state, run.options.checkpoint_keep);
 }
 
 // Writes the profile as soon as it is complete, or what there is of it at the end; the recorder goes.
@@ -284,7 +299,7 @@ Result<RunSummary> run_training(const TrainOptions& options, const std::string& 
   // Only a configuration that can be run is kept.
   BGL_TRY(env.write_file_atomic(join_path(run_dir, "config.toml"), options.resolved));
   Trainer trainer(*run.loaded.model, options);
-  BGL_ASSIGN(const auto resumed, read_checkpoint(join_path(run_dir, "checkpoints"), *run.loaded.model, trainer.optimizer()));
+  BGL_ASSIGN(const auto resumed, read_checkpoint(checkpoints_of(run), *run.loaded.model, trainer.optimizer()));
   if (resumed) {
     run.step = resumed->state.step;
     run.next = resumed->next;

@@ -28,7 +28,8 @@ struct RunExtras {
 };
 
 // Goes on where RUN's newest checkpoint stopped; does nothing when RUN is finished. SIGKILL at any point and the same call again
-// end with the same bits. Errors: another process works on RUN; another configuration; data and model that do not fit; a loss
+// end with the same bits. Errors: another process works on RUN; another configuration; data or a tokenizer other than those it
+// began with; data and model that do not fit; a loss
 // that is not a number.
 Result<RunSummary> run_training(const TrainOptions& options, const std::string& run_dir, const RunExtras& extras = {});
 

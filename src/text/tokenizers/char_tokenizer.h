@@ -12,7 +12,7 @@
 namespace bgl::text {
 
 // The tokenizer whose vocabulary is the characters of `text`, followed by `marks` (for example "<|endoftext|>"). Characters it
-// does not know are dropped when encoding. Text that is not valid UTF-8 is refused. It is saved as a tokenizer.json (BPE
+// does not know are dropped when encoding, of which Tokenizer::first_lost() tells. Text that is not valid UTF-8 is refused. It is saved as a tokenizer.json (BPE
 // without merges) that load_tokenizer() and Hugging Face tokenizers read back.
 Result<std::unique_ptr<Tokenizer>> make_char_tokenizer(std::string_view text, const std::vector<std::string>& marks = {});
 

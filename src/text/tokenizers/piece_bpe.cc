@@ -94,6 +94,21 @@ std::string PieceBpeTokenizer::prepared(std::string_view piece, bool at_start) c
   return text;
 }
 
+bool PieceBpeTokenizer::has_bytes_of(std::string_view character) const {
+  return std::all_of(character.begin(), character.end(), [&](char b) { return byte_ids_[static_cast<uint8_t>(b)] >= 0; });
+}
+
+std::string PieceBpeTokenizer::lost_in(std::string_view piece, bool at_start) const {
+  if (options_.unknown >= 0) return {};
+  const std::string text = prepared(piece, at_start);
+  for (size_t at = 0; at < text.size();) {
+    const std::string_view character(text.data() + at, decode_utf8(text, at).bytes);
+    at += character.size();
+    if (by_text_.find(character) == by_text_.end() && !has_bytes_of(character)) return std::string(character);
+  }
+  return {};
+}
+
 void PieceBpeTokenizer::encode_piece(std::string_view piece, bool at_start, std::vector<int32_t>& out) const {
   const std::string text = prepared(piece, at_start);
   std::vector<int32_t> ids;
@@ -106,9 +121,7 @@ void PieceBpeTokenizer::encode_piece(std::string_view piece, bool at_start, std:
       ids.push_back(it->second);
       continue;
     }
-    const bool bytes_known =
-        std::all_of(character.begin(), character.end(), [&](char b) { return byte_ids_[static_cast<uint8_t>(b)] >= 0; });
-    if (bytes_known) {
+    if (has_bytes_of(character)) {
       for (const char b : character) ids.push_back(byte_ids_[static_cast<uint8_t>(b)]);
     } else if (options_.unknown >= 0 && !(options_.fuse_unknown && !ids.empty() && ids.back() == options_.unknown)) {
       ids.push_back(options_.unknown);

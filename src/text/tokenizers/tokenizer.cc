@@ -79,9 +79,21 @@ std::vector<int32_t> Tokenizer::encode_split(std::string_view text, bool guarded
     for (size_t hit; (hit = plain.find(kMarkGuard)) != std::string::npos;) plain.erase(hit, kMarkGuard.size());
     if (!plain.empty()) encode_piece(plain, at_start, out);
   };
+  split(text, add_piece, [&](const AddedToken& token) { out.push_back(token.id); });
+  return out;
+}
+
+std::string Tokenizer::first_lost(std::string_view text) const {
+  std::string lost;
+  split(text, [&](std::string_view piece, bool at_start) { if (lost.empty()) lost = lost_in(piece, at_start); }, [](const AddedToken&) {});
+  return lost;
+}
+
+template <typename Piece, typename Mark>
+void Tokenizer::split(std::string_view text, const Piece& piece, const Mark& mark) const {
   if (added_.empty() || !recognises_added_) {
-    if (!text.empty()) add_piece(text, true);
-    return out;
+    if (!text.empty()) piece(text, true);
+    return;
   }
   size_t begin = 0;  // of the ordinary piece that is being collected
   for (size_t at = 0; at < text.size();) {
@@ -91,14 +103,13 @@ std::vector<int32_t> Tokenizer::encode_split(std::string_view text, bool guarded
       continue;
     }
     const size_t end = token->lstrip ? space_before(text, begin, at) : at;
-    if (end > begin) add_piece(text.substr(begin, end - begin), begin == 0);
-    out.push_back(token->id);
+    if (end > begin) piece(text.substr(begin, end - begin), begin == 0);
+    mark(*token);
     at += token->text.size();
     if (token->rstrip) at = space_after(text, at);
     begin = at;
   }
-  if (begin < text.size()) add_piece(text.substr(begin), begin == 0);
-  return out;
+  if (begin < text.size()) piece(text.substr(begin), begin == 0);
 }
 
 std::vector<int32_t> Tokenizer::encode_ordinary(std::string_view text) const {

@@ -38,6 +38,9 @@ class Tokenizer {
   // As encode(), but marks can be broken: kMarkGuard anywhere is left out, and an added token that it stands in is ordinary characters. For
   // text that we composed around other people's.
   std::vector<int32_t> encode_guarded(std::string_view text) const;
+  // The first character of `text` that encode() leaves out, because the vocabulary has neither it, nor its bytes, nor a token for what it does
+  // not know; empty when all of `text` is kept.
+  std::string first_lost(std::string_view text) const;
   // `text` with a kMarkGuard in every control mark that it holds, and after an end that could begin one.
   std::string guard_marks(std::string_view text) const;
   static constexpr std::string_view kMarkGuard = "\xF4\x8F\xBF\xBF";  // U+10FFFF, which is no character
@@ -66,11 +69,16 @@ class Tokenizer {
  protected:
   // Appends the ids of a piece that holds no added token. `at_start`: the piece begins the text.
   virtual void encode_piece(std::string_view piece, bool at_start, std::vector<int32_t>& out) const = 0;
+  // As first_lost(), of such a piece. Most vocabularies lose nothing.
+  virtual std::string lost_in(std::string_view, bool) const { return {}; }
   bool recognises_added_ = true;  // whether encode() looks for added tokens at all
 
  private:
   const AddedToken* match_added(std::string_view text, size_t at) const;
   std::vector<int32_t> encode_split(std::string_view text, bool guarded) const;
+  // Cuts `text` at the added tokens: piece(text, at_start) is told what lies between them and mark(token) each of them, in order.
+  template <typename Piece, typename Mark>
+  void split(std::string_view text, const Piece& piece, const Mark& mark) const;
 
   std::vector<AddedToken> added_;
   std::map<std::string, int32_t, std::less<>> added_ids_;

@@ -47,10 +47,12 @@ class PieceBpeTokenizer final : public Tokenizer {
 
  protected:
   void encode_piece(std::string_view piece, bool at_start, std::vector<int32_t>& out) const override;
+  std::string lost_in(std::string_view piece, bool at_start) const override;
 
  private:
   PieceBpeTokenizer() = default;
   std::string prepared(std::string_view piece, bool at_start) const;
+  bool has_bytes_of(std::string_view character) const;
 
   std::vector<Piece> pieces_;
   size_t model_size_ = 0;
