@@ -25,6 +25,11 @@ set(BGL_LAYER_cli 12)
 
 set_property(GLOBAL PROPERTY BGL_LIBRARIES "")
 
+set(BGL_SLOWER 1)  # how many times longer tests may take
+if(BGL_SANITIZE)
+  set(BGL_SLOWER 3)
+endif()
+
 # bgl_library(NAME base SRCS a.cc b.cc TESTS a_test.cc DEPS lower.. LIBS packages.. PRIVATE_LIBS packages..)
 # Makes the static library bgl_<name>, its test program <name>_test (a ctest entry) and its link test, which links the whole
 # library against nothing but its declared dependencies, so that an upward call is a link error.
