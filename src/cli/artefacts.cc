@@ -68,7 +68,7 @@ bool is_bare(Env& env, const std::string& path) {
 }
 
 Result<VerifyReport> refuse_bare(Env&, const std::string& path, const VerifyProgress&) {
-  return not_found("{}: no checksums: its files can be read, and a flipped bit in them is not seen; `bgl verify --record {}` writes them for later", path, path);
+  return not_found("{}: no checksums, so that damage to its files cannot be seen; `bgl verify --record {}` writes them for later", path, path);
 }
 
 bool has_kernels(Env& env, const std::string& path) {
