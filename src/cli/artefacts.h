@@ -39,7 +39,8 @@ struct Artefact {
   std::string path;
   const ArtefactKind* kind;
 };
-// `path`, where it is of a kind; else what is of a kind in the folders below it; what lies below a folder with a manifest.json of files is looked at too, for its own checksums.
+// `path`, where it is of a kind; else what is of a kind in the folders below it. What lies below a folder with a manifest.json of files is
+// looked at too, for its own checksums.
 Result<std::vector<Artefact>> find_artefacts(Env& env, const std::string& path);
 
 // Of the lake at `path`, or of a snapshot of it. More than Lake::verify(): a torn end of the log is told too.

@@ -1,6 +1,6 @@
-#include <algorithm>
-
 #include "prep/internal/output_folder.h"
+
+#include <algorithm>
 
 namespace bgl::prep {
 namespace {

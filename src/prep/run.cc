@@ -8,9 +8,9 @@
 #include <set>
 
 #include "base/threads.h"
-#include "prep/internal/samples.h"
 #include "prep/clean.h"
 #include "prep/internal/output_folder.h"
+#include "prep/internal/samples.h"
 #include "prep/internal/unit.h"
 #include "text/files/packed_writer.h"
 
@@ -108,7 +108,9 @@ class Run {
         if (info.ok() && info->size == file.value(std::string(name) + "_bytes", info->size)) continue;
         // What is not whole goes, so that it is written anew; the documents too, whose presence says that both are there.
         whole = false;
-        for (const char* both : {"file", "drops"}) BGL_TRY(remove_if_there(join_path(options_.out, file.value(both, ""))));
+        for (const char* both : {"file", "drops"}) {
+          if (file.contains(both)) BGL_TRY(remove_if_there(join_path(options_.out, file.value(both, ""))));
+        }
       }
     }
     if (!whole) return false;

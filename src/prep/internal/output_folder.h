@@ -1,7 +1,6 @@
 // The folder that a command of preparation writes into, removes stale files from, and must therefore own.
 #pragma once
 
-#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <string>
